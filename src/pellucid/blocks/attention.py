@@ -1,0 +1,102 @@
+"""*Where* attention looks: in windows of pixels, or across channels. *How* it weighs is ``weighting``'s.
+
+Window × softmax is Swin's attention; window × adaptive sparse is ASSA (AST §3.2); transposed ×
+softmax is MDTA (Restormer §3.1); transposed × top-k is DRSformer's; transposed × modulated is ASTv2's.
+"""
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pellucid.blocks.window import border_mask, pad_to_windows, relative_position_index
+
+
+class WindowAttention(nn.Module):
+    """Self-attention among the pixels of each window: (B, C, H, W) → (B, C, H, W), any H and W.
+
+    Windows that the border cuts are filled with tokens that nothing can see, so the image itself is
+    never padded to whole windows.
+
+    Args:
+        dim: channels C, shared out among ``heads`` in order.
+        heads: number of heads; divides ``dim``.
+        weighting: from logits (B·windows, heads, N, N) to weights, N = window².
+        window: side of a window.
+        shift: how far the windows are displaced (cyclically) up and left; 0 or window // 2.
+    """
+
+    def __init__(self, dim: int, heads: int, weighting: nn.Module, *, window: int = 8, shift: int = 0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.window = window
+        self.shift = shift
+        self.query = nn.Conv2d(dim, dim, 1)
+        self.key_value = nn.Conv2d(dim, 2 * dim, 1)
+        self.bias_table = nn.Parameter(torch.empty((2 * window - 1) ** 2, heads))
+        nn.init.trunc_normal_(self.bias_table, std=0.02)
+        self.bias_index: Tensor
+        self.register_buffer("bias_index", relative_position_index(window), persistent=False)
+        self.weighting = weighting
+        self.project = nn.Conv2d(dim, dim, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        x = pad_to_windows(x, self.window)
+        if self.shift:
+            x = x.roll((-self.shift, -self.shift), dims=(2, 3))
+
+        x = self._attend(x, border_mask(height, width, self.window, self.shift, x.device))
+
+        if self.shift:
+            x = x.roll((self.shift, self.shift), dims=(2, 3))
+        return self.project(x[..., :height, :width])
+
+    def _attend(self, x: Tensor, masked: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Attention inside each window of an image that whole windows cover."""
+        rows, columns = x.shape[-2] // self.window, x.shape[-1] // self.window
+        sides = {"i": self.window, "j": self.window, "h": self.heads}
+        q = rearrange(self.query(x), "b (h c) (y i) (x j) -> b (y x) h (i j) c", **sides)
+        k, v = rearrange(self.key_value(x), "b (kv h c) (y i) (x j) -> kv b (y x) h (i j) c", kv=2, **sides)
+
+        logits = (q * q.shape[-1] ** -0.5) @ k.mT
+        logits += self.bias_table[self.bias_index].permute(2, 0, 1)
+        if masked is not None:
+            index, mask = masked
+            mask = mask[None, :, None].to(logits.dtype).expand(len(x), -1, self.heads, -1, -1)
+            logits.index_add_(1, index, mask)
+
+        x = self.weighting(logits).to(v.dtype) @ v
+        return rearrange(x, "b (y x) h (i j) c -> b (h c) (y i) (x j)", y=rows, x=columns, **sides)
+
+
+class TransposedAttention(nn.Module):
+    """Self-attention among channels, over the whole image: (B, C, H, W) → (B, C, H, W).
+
+    Its cost is linear in the number of pixels. q and k have unit length along space, so a logit is a
+    cosine times a learned temperature per head.
+
+    Args:
+        dim: channels C, shared out among ``heads`` in order.
+        heads: number of heads; divides ``dim``.
+        weighting: from logits (B, heads, C/heads, C/heads) to weights.
+        bias: whether the convolutions have biases.
+    """
+
+    def __init__(self, dim: int, heads: int, weighting: nn.Module, *, bias: bool = False) -> None:
+        super().__init__()
+        self.heads = heads
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+        self.qkv = nn.Conv2d(dim, 3 * dim, 1, bias=bias)
+        self.qkv_depthwise = nn.Conv2d(3 * dim, 3 * dim, 3, padding=1, groups=3 * dim, bias=bias)
+        self.weighting = weighting
+        self.project = nn.Conv2d(dim, dim, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        qkv = self.qkv_depthwise(self.qkv(x))
+        q, k, v = rearrange(qkv, "b (qkv h c) y x -> qkv b h c (y x)", qkv=3, h=self.heads)
+        q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
+        logits = q @ k.mT * self.temperature
+        x = self.weighting(logits).to(v.dtype) @ v
+        return self.project(rearrange(x, "b h c (y x) -> b (h c) y x", y=height, x=width))

@@ -1,0 +1,117 @@
+"""Feed-forward networks: what a transformer block does at each pixel after attention.
+
+All map (B, C, H, W) to (B, C, H, W) through ``hidden`` channels; GELU is the exact one (erf).
+"""
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def _depthwise(dim: int, *, bias: bool = True) -> nn.Conv2d:
+    return nn.Conv2d(dim, dim, 3, padding=1, groups=dim, bias=bias)
+
+
+class FFN(nn.Module):
+    """The plain one: expand, GELU, project (Vision Transformer)."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Conv2d(dim, hidden, 1)
+        self.fc2 = nn.Conv2d(hidden, dim, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class LeFF(nn.Module):
+    """Locally enhanced: a depthwise convolution between two GELUs (Uformer §3.2)."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(dim, hidden, 1)
+        self.depthwise = _depthwise(hidden)
+        self.project = nn.Conv2d(hidden, dim, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.gelu(self.expand(x))
+        return self.project(F.gelu(self.depthwise(x)))
+
+
+class DFN(nn.Module):
+    """Depthwise: GDFN without its gate (Restormer's ablation)."""
+
+    def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(dim, hidden, 1, bias=bias)
+        self.depthwise = _depthwise(hidden, bias=bias)
+        self.project = nn.Conv2d(hidden, dim, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.project(F.gelu(self.depthwise(self.expand(x))))
+
+
+class GDFN(nn.Module):
+    """Gated depthwise: one half, through GELU, gates the other (Restormer §3.2)."""
+
+    def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(dim, 2 * hidden, 1, bias=bias)
+        self.depthwise = _depthwise(2 * hidden, bias=bias)
+        self.project = nn.Conv2d(hidden, dim, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.depthwise(self.expand(x)).chunk(2, dim=1)
+        return self.project(F.gelu(gate) * value)
+
+
+class FRFN(nn.Module):
+    """Feature refinement: a partial convolution finds what matters, a gate drops the rest (AST §3.3).
+
+    The published weights, which this follows, differ from the paper's text: the depthwise convolution
+    is on the first half, and GELU follows the expansion instead of the gate.
+    """
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.partial_dim = dim // 4
+        self.partial = nn.Conv2d(self.partial_dim, self.partial_dim, 3, padding=1, bias=False)
+        self.expand = nn.Conv2d(dim, 2 * hidden, 1)
+        self.depthwise = _depthwise(hidden)
+        self.project = nn.Conv2d(hidden, dim, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cat([self.partial(x[:, : self.partial_dim]), x[:, self.partial_dim :]], dim=1)
+        gate, value = F.gelu(self.expand(x)).chunk(2, dim=1)
+        return self.project(F.gelu(self.depthwise(gate)) * value)
+
+
+class GroupedFRFN(nn.Module):
+    """ASTv2's feature refinement: every channel group is refined in part, by shared filters.
+
+    Channels form 12 consecutive groups; the first half of each passes a depthwise convolution whose
+    weights all groups share. ``dim`` must be a multiple of 24.
+    """
+
+    GROUPS = 12
+
+    def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
+        super().__init__()
+        self.partial_dim = dim // (2 * self.GROUPS)
+        self.partial = _depthwise(self.partial_dim, bias=False)
+        self.expand = nn.Conv2d(dim, 2 * hidden, 1, bias=bias)
+        self.depthwise = _depthwise(hidden, bias=bias)
+        self.project = nn.Conv2d(hidden, dim, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.expand(self._refine(x)).chunk(2, dim=1)
+        # their gate has no activation
+        return self.project(self.depthwise(gate) * value)
+
+    def _refine(self, x: Tensor) -> Tensor:
+        groups = rearrange(x, "b (g c) y x -> (b g) c y x", g=self.GROUPS)
+        refined = self.partial(groups[:, : self.partial_dim])
+        groups = torch.cat([refined, groups[:, self.partial_dim :]], dim=1)
+        x = rearrange(groups, "(b g) c y x -> b (g c) y x", g=self.GROUPS)
+        return x.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,40 @@
+"""Layer normalisation over the channels of an image."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EPS = 1e-5
+
+
+class LayerNorm(nn.Module):
+    """Normalise each pixel over its channels, then scale and shift: (B, C, H, W) → (B, C, H, W).
+
+    Restormer's code calls it ``WithBias``.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(0, 2, 3, 1)  # (B, H, W, C): a view when channels-last
+        x = F.layer_norm(x, self.weight.shape, self.weight, self.bias, EPS)
+        return x.permute(0, 3, 1, 2)
+
+
+class BiasFreeLayerNorm(nn.Module):
+    """Divide each pixel by the standard deviation of its channels: (B, C, H, W) → (B, C, H, W).
+
+    The variance is taken around the mean, yet the mean stays in the numerator, so a pixel keeps its
+    brightness: Restormer's choice for denoising (``BiasFree``).
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        variance = x.var(dim=1, keepdim=True, unbiased=False)
+        return x * torch.rsqrt(variance + EPS) * self.weight[:, None, None]

@@ -1,0 +1,39 @@
+"""Changing an image's size: padding to a multiple, and the learned ways down and up a U-Net."""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Grow (B, C, H, W) at the bottom and right, by reflection, until ``multiple`` divides H and W.
+
+    Any H, W ≥ 1: where the padding exceeds the image, the reflection bounces back and forth, and a
+    single row or column is repeated.
+    """
+    height, width = x.shape[-2:]
+    if height % multiple:
+        x = x.index_select(-2, _reflected_indices(height, multiple, x.device))
+    if width % multiple:
+        x = x.index_select(-1, _reflected_indices(width, multiple, x.device))
+    return x
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # a cached inference tensor could not be used in training later
+def _reflected_indices(size: int, multiple: int, device: torch.device) -> Tensor:
+    padded = -(-size // multiple) * multiple
+    period = max(2 * (size - 1), 1)
+    phase = torch.arange(padded, device=device) % period
+    return torch.minimum(phase, period - phase) if size > 1 else torch.zeros_like(phase)
+
+
+def shuffle_downsample(dim: int) -> nn.Sequential:
+    """Halve H and W, double the channels: 3×3 convolution to dim/2, then pixel-unshuffle (Restormer §3)."""
+    return nn.Sequential(nn.Conv2d(dim, dim // 2, 3, padding=1, bias=False), nn.PixelUnshuffle(2))
+
+
+def shuffle_upsample(dim: int) -> nn.Sequential:
+    """Double H and W, halve the channels: 3×3 convolution to 2·dim, then pixel-shuffle (Restormer §3)."""
+    return nn.Sequential(nn.Conv2d(dim, 2 * dim, 3, padding=1, bias=False), nn.PixelShuffle(2))

@@ -1,0 +1,105 @@
+"""What a family of networks is to the rest of the package, and how weights are renamed."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from pellucid.errors import ModelError
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One architecture: how to build it, and how to know it from its tensors.
+
+    Attributes:
+        name: as stored in our files and shown to people.
+        config: a frozen keyword-only dataclass that holds all that changes the output.
+        network: an ``nn.Module`` built from one config.
+        variants: published sizes by name.
+        renaming: between the authors' keys and ours.
+        from_official: renames a whole state of the authors', checking and dropping their constant buffers.
+        to_official: the way back.
+        recognises: whether a state with *our* keys is of this family.
+        infer_config: the config from shapes of a state with our keys, and what had to be assumed.
+    """
+
+    name: str
+    config: type
+    network: Callable[[Any], nn.Module]
+    variants: Mapping[str, Any]
+    from_official: Callable[[State], State]
+    to_official: Callable[[State], State]
+    recognises: Callable[[State], bool]
+    infer_config: Callable[[State], "Inferred"]
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """A config read from tensor shapes; ``assumed`` names the fields that shapes cannot tell, with their defaults."""
+
+    config: Any
+    assumed: Mapping[str, Any]
+
+
+class Renaming:
+    """A bijection between the authors' keys and ours, as pairs of dotted fragments.
+
+    A fragment matches whole dot-separated parts only: ``norm`` does not touch ``norm1``. Pairs apply
+    in order, and in reverse order on the way back.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._pairs = list(pairs)
+
+    def to_ours(self, key: str) -> str:
+        for official, ours in self._pairs:
+            key = _replace_parts(key, official, ours)
+        return key
+
+    def to_official(self, key: str) -> str:
+        for official, ours in reversed(self._pairs):
+            key = _replace_parts(key, ours, official)
+        return key
+
+
+def _replace_parts(key: str, old: str, new: str) -> str:
+    return re.sub(rf"(?<![^.]){re.escape(old)}(?![^.])", new, key, count=1)
+
+
+def count_blocks(state: State, prefix: str) -> int:
+    """Number of consecutive children 0, 1, 2… under ``prefix`` that hold a tensor."""
+    found = {int(m[1]) for key in state if (m := re.match(rf"{re.escape(prefix)}\.(\d+)\.", key))}
+    depth = 0
+    while depth in found:
+        depth += 1
+    return depth
+
+
+def infer_expansion(widths: Sequence[tuple[int, int]], usual: Sequence[float]) -> float:
+    """The expansion factor f for which hidden = int(dim·f) at every (dim, hidden).
+
+    Several factors may give the same integers and so the same network: one of ``usual`` is preferred,
+    then the shortest decimal.
+    """
+    low = max(hidden / dim for dim, hidden in widths)
+    high = min((hidden + 1) / dim for dim, hidden in widths)
+    fits = [f for f in usual if low <= f < high]
+    if fits:
+        return float(fits[0])
+    for decimals in range(8):
+        candidate = round(math.ceil(low * 10**decimals - 1e-9) / 10**decimals, decimals)
+        if low <= candidate < high:
+            return candidate
+    return low
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise ModelError unless the condition of a config holds."""
+    if not condition:
+        raise ModelError(message)
