@@ -33,6 +33,7 @@ class Family:
     config: type
     network: Callable[[Any], nn.Module]
     variants: Mapping[str, Any]
+    renaming: "Renaming"
     from_official: Callable[[State], State]
     to_official: Callable[[State], State]
     recognises: Callable[[State], bool]

@@ -143,6 +143,7 @@ FAMILY = Family(
         "ast-t": ASTConfig(embed_dim=16, depths=(2,) * 9),
         "ast-b": ASTConfig(),
     },
+    renaming=RENAMING,
     from_official=from_official,
     to_official=to_official,
     recognises=recognises,

@@ -78,6 +78,7 @@ FAMILY = Family(
         "astv2-s": ASTv2Config(),
         "astv2-l": ASTv2Config(num_blocks=(6, 8, 8), num_refinement_blocks=4),
     },
+    renaming=RENAMING,
     from_official=from_official,
     to_official=to_official,
     recognises=recognises,

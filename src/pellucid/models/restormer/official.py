@@ -69,6 +69,7 @@ FAMILY = Family(
     config=RestormerConfig,
     network=Restormer,
     variants={"restormer": RestormerConfig()},
+    renaming=RENAMING,
     from_official=from_official,
     to_official=to_official,
     recognises=recognises,

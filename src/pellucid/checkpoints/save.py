@@ -1,0 +1,57 @@
+"""Networks into safetensors files that say what they are."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from os import PathLike
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from pellucid.errors import CheckpointError
+from pellucid.models.registry import family_of
+
+
+def save_network(
+    network: nn.Module,
+    path: str | PathLike[str],
+    *,
+    task: str,
+    licence: str,
+    notes: Mapping[str, str] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a network's weights, with family, config, task and licence as metadata; atomically.
+
+    Args:
+        network: built by ``create_network`` or ``load_network``.
+        path: where to; an existing file is replaced once the new one is whole.
+        task: what the weights do, for example "denoise".
+        licence: under which they may be used.
+        notes: more metadata.
+        dtype: of the stored tensors; loading gives float32 back.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    path = Path(path)
+    metadata = {
+        "format": "pt",
+        "family": family_of(network.config).name,
+        "config": json.dumps(asdict(network.config)),  # pyright: ignore[reportArgumentType]
+        "task": task,
+        "licence": licence,
+        **(notes or {}),
+    }
+    state = {key: tensor.detach().cpu().to(dtype).contiguous() for key, tensor in network.state_dict().items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(state, temporary, metadata)
+        os.replace(temporary, path)
+    except Exception as error:  # safetensors wraps OSError in its own kind
+        raise CheckpointError(f"{path}: cannot be written: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What training sees: photographs in memory, crops of them, and degradations made on the fly."""

@@ -1,0 +1,5 @@
+"""What happens to photographs, as models: ``sample(rng)`` draws parameters, ``apply(image, params)`` is deterministic."""
+
+from pellucid.degrade.noise import GaussianNoise, GaussianNoiseParams
+
+__all__ = ["GaussianNoise", "GaussianNoiseParams"]

@@ -1,0 +1,18 @@
+"""Picture files in and out: the only part of pellucid that reads or writes them."""
+
+from pellucid.imaging.metadata import JpegSettings
+from pellucid.imaging.photo import Photo
+from pellucid.imaging.read import MAX_PIXELS, READABLE_SUFFIXES, looks_like_picture, read_photo
+from pellucid.imaging.write import WRITABLE_SUFFIXES, check_writable_suffix, write_photo
+
+__all__ = [
+    "MAX_PIXELS",
+    "READABLE_SUFFIXES",
+    "WRITABLE_SUFFIXES",
+    "JpegSettings",
+    "Photo",
+    "check_writable_suffix",
+    "looks_like_picture",
+    "read_photo",
+    "write_photo",
+]

@@ -1,0 +1,110 @@
+"""Every kind of pixel turned into the three that are kept: grey or RGB in uint8, uint16 or float32."""
+
+import logging
+from io import BytesIO
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from PIL import Image, ImageCms
+
+from pellucid.errors import ImageError
+
+_log = logging.getLogger(__name__)
+
+
+def planes(image: Image.Image) -> tuple[NDArray[Any], NDArray[Any] | None, bytes | None]:
+    """Split a Pillow image of any mode.
+
+    Returns:
+        Pixels (H, W, C), alpha (H, W) or None, and the ICC profile that these pixels are in.
+
+    Raises:
+        ImageError: It holds integers beyond 16 bits.
+    """
+    icc: bytes | None = image.info.get("icc_profile") or None
+    if image.mode in ("CMYK", "LAB"):
+        image, icc = _to_srgb(image, icc)
+    elif not image.mode.startswith(("I", "F")):
+        grey = image.mode in ("1", "L", "LA", "La")
+        mode = ("L" if grey else "RGB") + ("A" if image.has_transparency_data else "")
+        image = image if image.mode == mode else image.convert(mode)
+    return *split(np.array(image)), icc
+
+
+def split(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Part (H, W) or (H, W, bands), grey or RGB with or without alpha, into pixels and alpha.
+
+    Raises:
+        ImageError: There are more bands than four, or integers beyond 16 bits.
+    """
+    array = array[:, :, None] if array.ndim == 2 else array
+    bands = array.shape[2]
+    if bands > 4:
+        raise ImageError(f"has {bands} channels, and a photograph has at most red, green, blue and alpha")
+    array = _keepable(array)
+    colours = 1 if bands < 3 else 3
+    alpha = np.ascontiguousarray(array[:, :, colours]) if bands > colours else None
+    return np.ascontiguousarray(array[:, :, :colours]), alpha
+
+
+def to_depth(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """Rescale between full ranges (255, 65535, 1.0), rounding to nearest; floats outside [0, 1] are clipped.
+
+    Raises:
+        ImageError: A float that is not a number or infinite has no integer to become.
+    """
+    if values.dtype == dtype:
+        return values
+    top, new_top = _white(values.dtype), _white(np.dtype(dtype))
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise ImageError("has pixels that are not finite numbers; only a float TIFF can hold them")
+        values = values.clip(0, 1)
+    scaled = values * np.float32(new_top / top)
+    return scaled.astype(dtype) if new_top == 1 else np.rint(scaled).astype(dtype)
+
+
+def srgb_profile() -> bytes:
+    """Return the ICC profile of pixels that were converted to sRGB."""
+    return _profile("sRGB").tobytes()
+
+
+def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes]:
+    """Convert CMYK or LAB, through the embedded profile where a CMYK picture has one."""
+    srgb = _profile("sRGB")
+    if image.mode == "CMYK" and not icc:
+        return image.convert("RGB"), srgb.tobytes()
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(icc)) if image.mode == "CMYK" and icc else _profile("LAB")
+        to_srgb = ImageCms.buildTransform(
+            source,
+            srgb,
+            image.mode,
+            "RGB",
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        return to_srgb.apply(image), srgb.tobytes()
+    except (OSError, ImageCms.PyCMSError) as error:
+        _log.warning("The CMYK profile cannot be used (%s); colours are approximate", error)
+        return image.convert("RGB"), srgb.tobytes()
+
+
+def _profile(space: Literal["sRGB", "LAB"]) -> ImageCms.ImageCmsProfile:
+    untyped: Any = ImageCms
+    return ImageCms.ImageCmsProfile(untyped.createProfile(space))
+
+
+def _keepable(array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype.kind == "f":
+        return array.astype(np.float32, copy=False)
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 65535:
+        raise ImageError("holds values that 16 bits cannot; save it as 16-bit or float TIFF first")
+    return array.astype(np.uint16, copy=False)
+
+
+def _white(dtype: np.dtype[Any]) -> int:
+    return 1 if dtype.kind == "f" else int(np.iinfo(dtype).max)

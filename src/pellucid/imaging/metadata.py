@@ -1,0 +1,164 @@
+"""What travels beside the pixels: EXIF, ICC profile, XMP, resolution, and how a JPEG was compressed."""
+
+import logging
+import math
+import re
+import struct
+import threading
+import warnings
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from PIL import Image, JpegImagePlugin
+
+_log = logging.getLogger(__name__)
+
+EXIF_PREFIX = b"Exif\0\0"
+_ORIENTATION = 0x0112
+_BYTE, _SHORT, _LONG = 1, 3, 4
+
+# Tags of a TIFF's first directory that say how its pixels are stored, that a Photo holds elsewhere, or that
+# are Photoshop's layers and previews of before. All the others describe the photograph.
+STORAGE_TAGS = frozenset(
+    {*range(254, 267), 273, *range(277, 285), *range(288, 298), 301, *range(317, 326), 330}
+    | {*range(338, 348), *range(512, 533), 559, 700, 34377, 34675, 37724}
+)
+_XMP_ORIENTATION = re.compile(rb'(tiff:Orientation(?:="|>))([0-9])')
+
+_pillow_globals = threading.RLock()
+
+
+@contextmanager
+def quiet_pillow() -> Generator[None]:
+    """Run Pillow without its warnings and without its pixel limit, which pellucid sets for itself.
+
+    Both are settings of the whole process, hence the lock: one thread at a time.
+    """
+    with _pillow_globals, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class JpegSettings:
+    """How a JPEG was compressed, so that a restored photo can be stored as finely as its source.
+
+    Attributes:
+        tables: one quantisation table of 64 steps per class of component, luminance first.
+        subsampling: of the colours, in Pillow's numbers: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0.
+        channels: 1 or 3, the pictures these settings fit.
+    """
+
+    tables: tuple[tuple[int, ...], ...]
+    subsampling: int
+    channels: int
+
+    @classmethod
+    def of(cls, image: Image.Image) -> "JpegSettings | None":
+        """Read them from an opened JPEG; None for any other picture, CMYK included, as that is not kept."""
+        channels = {"L": 1, "RGB": 3}.get(image.mode)
+        if channels is None or not isinstance(image, JpegImagePlugin.JpegImageFile):
+            return None
+        tables = tuple(tuple(image.quantization[key]) for key in sorted(image.quantization))
+        # Pillow answers -1 for layouts it cannot write; the finest of those it can loses nothing
+        return cls(tables=tables, subsampling=max(0, JpegImagePlugin.get_sampling(image)), channels=channels)
+
+
+class Carried(TypedDict):
+    """The fields of a Photo that are neither pixels nor format."""
+
+    exif: bytes | None
+    icc: bytes | None
+    xmp: bytes | None
+    dpi: tuple[float, float] | None
+
+
+def collect(info: Mapping[Any, Any], tags: Image.Exif | None = None) -> tuple[int, Carried]:
+    """Gather what a picture file says beside its pixels.
+
+    Args:
+        info: Pillow's ``image.info``.
+        tags: the first directory of a TIFF, whose EXIF lies there and not in ``info``.
+
+    Returns:
+        The orientation (1 to 8) that the stored pixels have, and the fields, in which it is reset to 1.
+    """
+    exif = exif_of_tiff(tags) if tags is not None else _exif_payload(info)
+    turned, exif = reset_orientation(exif) if exif else (None, None)
+    xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or None
+    if isinstance(xmp, str):
+        xmp = xmp.encode("latin-1", "replace")
+    if xmp and (mark := _XMP_ORIENTATION.search(xmp)):
+        turned = turned or int(mark[2])
+        xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+    fields = Carried(exif=exif, icc=info.get("icc_profile") or None, xmp=xmp, dpi=_dpi(info.get("dpi")))
+    return turned if turned and turned <= 8 else 1, fields
+
+
+def reset_orientation(exif: bytes) -> tuple[int | None, bytes | None]:
+    """Take the Orientation out of an EXIF payload, changing only the bytes that must change.
+
+    The payload is patched and not rebuilt, since maker notes hold offsets that a rebuilt one would break.
+    The link to the embedded thumbnail is cut: it shows the photograph as it was before.
+
+    Returns:
+        The orientation, None when unset, and the payload; ``(None, None)`` when its directory is damaged.
+    """
+    data = bytearray(exif.removeprefix(EXIF_PREFIX))
+    orientation = None
+    try:
+        order = {b"II*\0": "<", b"MM\0*": ">"}[bytes(data[:4])]
+        (start,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, start)
+        end = start + 2 + 12 * count
+        for entry in range(start + 2, end, 12):
+            tag, kind = struct.unpack_from(f"{order}HH", data, entry)
+            if tag == _ORIENTATION:
+                value = order + {_BYTE: "B", _SHORT: "H", _LONG: "I"}.get(kind, "H")
+                (orientation,) = struct.unpack_from(value, data, entry + 8)
+                struct.pack_into(value, data, entry + 8, 1)
+        if end + 4 <= len(data):
+            struct.pack_into("4x", data, end)
+    except (KeyError, struct.error):
+        return None, None
+    return orientation, EXIF_PREFIX + bytes(data)
+
+
+def exif_of_tiff(tags: Image.Exif) -> bytes | None:
+    """Build an EXIF payload from a TIFF's first directory, without the tags that describe its storage."""
+    with quiet_pillow():
+        for tag in STORAGE_TAGS & set(tags):
+            del tags[tag]
+        tags.bigtiff = False
+        try:
+            return tags.tobytes() if len(tags) else None
+        # Pillow raises errors of many kinds on tags of odd types, and the picture matters more
+        except Exception as error:
+            _log.warning("The EXIF cannot be understood and is left out (%s)", error)
+            return None
+
+
+def _exif_payload(info: Mapping[Any, Any]) -> bytes | None:
+    exif = info.get("exif")
+    # ImageMagick's way of storing EXIF in a PNG: a text of hexadecimal digits below three lines of heading
+    if exif is None and (text := info.get("Raw profile type exif")):
+        try:
+            exif = bytes.fromhex("".join(str(text).split("\n")[3:]))
+        except ValueError:
+            return None
+    return exif or None
+
+
+def _dpi(dpi: Any) -> tuple[float, float] | None:
+    try:
+        x, y = (float(value) for value in dpi)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    # PNG counts in whole pixels per metre: 300 dpi comes back as 299.9994
+    return (round(x, 1), round(y, 1)) if min(x, y) > 0 and math.isfinite(x + y) else None

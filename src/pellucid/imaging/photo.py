@@ -1,0 +1,165 @@
+"""A photograph in memory: its pixels, and what must survive a restoration."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+
+from pellucid.errors import ImageError
+from pellucid.imaging.color import planes
+from pellucid.imaging.metadata import Carried, JpegSettings, collect
+
+_DTYPES = (np.dtype("uint8"), np.dtype("uint16"), np.dtype("float32"))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Photo:
+    r"""Pixels, and everything of a photograph that must survive a restoration.
+
+    Attributes:
+        pixels: (H, W, C), C = 1 (grey) or 3 (RGB), upright; uint8, uint16 or float32 (nominally 0 to 1).
+        alpha: (H, W) in the pixels' dtype, not premultiplied; None when there is no transparency.
+        exif: raw payload beginning ``Exif\0\0``, Orientation 1, without thumbnail.
+        icc: profile that the pixels are in.
+        xmp: packet, tiff:Orientation 1.
+        dpi: across and down.
+        format: Pillow's name of the source format (``"JPEG"``, ``"TIFF"``); None if it came from an array.
+        jpeg: how the source was compressed, if it was a JPEG.
+
+    Raises:
+        ImageError: A shape or dtype is not one of these.
+    """
+
+    pixels: NDArray[Any]
+    alpha: NDArray[Any] | None = None
+    exif: bytes | None = field(default=None, repr=False)
+    icc: bytes | None = field(default=None, repr=False)
+    xmp: bytes | None = field(default=None, repr=False)
+    dpi: tuple[float, float] | None = None
+    format: str | None = None
+    jpeg: JpegSettings | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what the rest of pellucid could not handle."""
+        shape, dtype = self.pixels.shape, self.pixels.dtype
+        if len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
+            raise ImageError(f"Pixels must be (height, width, 1 or 3) and not empty, got {shape}.")
+        if dtype not in _DTYPES:
+            raise ImageError(f"Pixels must be uint8, uint16 or float32, got {dtype}.")
+        if self.alpha is not None and (self.alpha.shape != shape[:2] or self.alpha.dtype != dtype):
+            raise ImageError(f"Alpha must be {shape[:2]} {dtype}, got {self.alpha.shape} {self.alpha.dtype}.")
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.pixels.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.pixels.shape[1]
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for RGB; alpha is not counted."""
+        return self.pixels.shape[2]
+
+    def with_pixels(self, pixels: NDArray[Any]) -> "Photo":
+        """Return the same photograph with other pixels of the same shape and dtype.
+
+        Raises:
+            ImageError: Shape or dtype differ.
+        """
+        if pixels.shape != self.pixels.shape or pixels.dtype != self.pixels.dtype:
+            raise ImageError(
+                f"Pixels must be {self.pixels.shape} {self.pixels.dtype}, got {pixels.shape} {pixels.dtype}."
+            )
+        return replace(self, pixels=pixels)
+
+    @classmethod
+    def from_pil(cls, image: Image.Image) -> "Photo":
+        """Take a Pillow image of any mode, decode it and turn it upright.
+
+        CMYK and LAB become sRGB, palettes RGB, bilevel grey; transparency of any kind becomes alpha.
+
+        Raises:
+            ImageError: It holds integers beyond 16 bits, or is empty.
+        """
+        # before the tags are read: Pillow turns a TIFF upright here, and meets a PNG's last chunks
+        image.load()
+        pixels, alpha, icc = planes(image)
+        is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
+        orientation, fields = collect(image.info, image.getexif() if is_tiff else None)
+        fields["icc"] = icc
+        return cls.from_stored(
+            pixels, alpha, orientation, fields, format=image.format, jpeg=JpegSettings.of(image)
+        )
+
+    @classmethod
+    def from_stored(
+        cls,
+        pixels: NDArray[Any],
+        alpha: NDArray[Any] | None,
+        orientation: int,
+        fields: Carried,
+        *,
+        format: str | None,
+        jpeg: JpegSettings | None = None,
+    ) -> "Photo":
+        """Turn pixels and alpha as a file stores them (EXIF ``orientation`` 1 to 8) upright."""
+        if orientation >= 5 and fields["dpi"]:
+            across, down = fields["dpi"]
+            fields["dpi"] = (down, across)
+        alpha = None if alpha is None else _upright(alpha, orientation)
+        return cls(pixels=_upright(pixels, orientation), alpha=alpha, **fields, format=format, jpeg=jpeg)
+
+    def to_pil(self) -> Image.Image:
+        """Give the photograph to Pillow, with EXIF, ICC, XMP and DPI in its ``info``.
+
+        Returns:
+            Mode L, LA, RGB or RGBA for uint8; I;16 for grey uint16 and F for grey float32.
+
+        Raises:
+            ImageError: Pillow has no mode for deep colour, or for deep grey with alpha.
+        """
+        if self.pixels.dtype == np.uint8:
+            image = Image.fromarray(
+                self.interleaved().squeeze(2) if self._is_plain_grey else self.interleaved()
+            )
+        elif self._is_plain_grey:
+            image = Image.fromarray(self.pixels[:, :, 0])
+        else:
+            raise ImageError(
+                f"Pillow has no mode for {self.pixels.dtype} colour or alpha; convert to uint8 first."
+            )
+        info: dict[str, Any] = {
+            "exif": self.exif,
+            "icc_profile": self.icc,
+            "xmp": self.xmp,
+            "dpi": self.dpi,
+        }
+        image.info.update({key: value for key, value in info.items() if value is not None})
+        return image
+
+    def interleaved(self) -> NDArray[Any]:
+        """Return pixels and alpha as one contiguous (H, W, 1 to 4) array, alpha last."""
+        return np.ascontiguousarray(
+            self.pixels if self.alpha is None else np.dstack([self.pixels, self.alpha])
+        )
+
+    @property
+    def _is_plain_grey(self) -> bool:
+        return self.channels == 1 and self.alpha is None
+
+
+def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Undo an EXIF orientation of an (H, W) or (H, W, C) array."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return np.ascontiguousarray(array)

@@ -1,0 +1,1 @@
+"""Making weights: a thin loop on Lightning Fabric, and recipes for it."""
