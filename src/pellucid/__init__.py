@@ -3,6 +3,57 @@
 The public names, imported on first use so that ``import pellucid`` is quick and does nothing else.
 """
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pellucid import metrics
+    from pellucid.checkpoints import load_network, save_network
+    from pellucid.errors import PellucidError
+    from pellucid.imaging import Photo, read_photo, write_photo
+    from pellucid.inference import Restorer, restore, restore_files
+    from pellucid.models import create_network
+    from pellucid.zoo import list_models
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "PellucidError",
+    "Photo",
+    "Restorer",
+    "create_network",
+    "list_models",
+    "load_network",
+    "metrics",
+    "read_photo",
+    "restore",
+    "restore_files",
+    "save_network",
+    "write_photo",
+]
+
+_HOMES = {
+    "PellucidError": "pellucid.errors",
+    "Photo": "pellucid.imaging",
+    "Restorer": "pellucid.inference",
+    "create_network": "pellucid.models",
+    "list_models": "pellucid.zoo",
+    "load_network": "pellucid.checkpoints",
+    "read_photo": "pellucid.imaging",
+    "restore": "pellucid.inference",
+    "restore_files": "pellucid.inference",
+    "save_network": "pellucid.checkpoints",
+    "write_photo": "pellucid.imaging",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "metrics":
+        return import_module("pellucid.metrics")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'pellucid' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

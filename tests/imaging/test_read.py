@@ -91,9 +91,7 @@ def test_exif_is_patched_in_place(order):
     entry = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, 6, 0)
     mark = b"II*\0" if order == "<" else b"MM\0*"
     rest = b"thumbnail and maker notes at fixed offsets"
-    payload = (
-        b"Exif\0\0" + mark + struct.pack(f"{order}IH", 8, 1) + entry + struct.pack(f"{order}I", 40) + rest
-    )
+    payload = b"Exif\0\0" + mark + struct.pack(f"{order}IH", 8, 1) + entry + struct.pack(f"{order}I", 40) + rest
     orientation, upright = reset_orientation(payload)
     assert orientation == 6
     assert len(upright) == len(payload)
@@ -102,9 +100,7 @@ def test_exif_is_patched_in_place(order):
     assert dict(parsed(upright)) == {0x0112: 1}
 
 
-@pytest.mark.parametrize(
-    "payload", [b"Exif\0\0", b"Exif\0\0junk that is no TIFF", b"II*\0\x08\0\0\0\xff\xff"]
-)
+@pytest.mark.parametrize("payload", [b"Exif\0\0", b"Exif\0\0junk that is no TIFF", b"II*\0\x08\0\0\0\xff\xff"])
 def test_damaged_exif_is_dropped_and_the_picture_read(tmp_path, picture, payload):
     path = tmp_path / "a.jpg"
     Image.fromarray(picture).save(path, exif=payload)
@@ -330,10 +326,7 @@ def test_reading_in_many_threads(tmp_path, picture, caplog):
     for name in ("a.png", "b.tif", "c.jpg"):
         write_photo(Photo(pixels=picture, exif=exif_bytes(1)), tmp_path / name)
     limit, filters = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
-    jobs = [
-        threading.Thread(target=read_photo, args=(tmp_path / name,))
-        for name in ("a.png", "b.tif", "c.jpg") * 5
-    ]
+    jobs = [threading.Thread(target=read_photo, args=(tmp_path / name,)) for name in ("a.png", "b.tif", "c.jpg") * 5]
     for job in jobs:
         job.start()
     for job in jobs:

@@ -135,9 +135,7 @@ def test_webp_keeps_alpha(tmp_path):
 
 
 def test_what_a_format_cannot_hold_is_named(tmp_path, caplog):
-    photo = replace(
-        photo_of("uint8", 3), exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", icc=b"profile", xmp=b"<x/>"
-    )
+    photo = replace(photo_of("uint8", 3), exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", icc=b"profile", xmp=b"<x/>")
     write_photo(photo, tmp_path / "a.bmp")
     assert "BMP cannot hold its exif, icc, xmp" in caplog.text
     caplog.clear()

@@ -31,9 +31,7 @@ def relative_position_index(window: int) -> Tensor:
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)  # a cached inference tensor could not be used in training later
-def border_mask(
-    height: int, width: int, window: int, shift: int, device: torch.device
-) -> tuple[Tensor, Tensor] | None:
+def border_mask(height: int, width: int, window: int, shift: int, device: torch.device) -> tuple[Tensor, Tensor] | None:
     """What to add to the logits of the windows in which not every token may see every other.
 
     The image of (height, width) is taken to be padded to whole windows at the bottom and right, then

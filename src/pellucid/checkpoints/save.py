@@ -50,7 +50,7 @@ def save_network(
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         save_file(state, temporary, metadata)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except Exception as error:  # safetensors wraps OSError in its own kind
         raise CheckpointError(f"{path}: cannot be written: {error}") from error
     finally:

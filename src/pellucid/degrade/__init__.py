@@ -1,4 +1,4 @@
-"""What happens to photographs, as models: ``sample(rng)`` draws parameters, ``apply(image, params)`` is deterministic."""
+"""What happens to photographs: ``sample(rng)`` draws parameters, ``apply(image, params)`` is deterministic."""
 
 from pellucid.degrade.noise import GaussianNoise, GaussianNoiseParams
 

@@ -1,5 +1,6 @@
 """A photograph in memory: its pixels, and what must survive a restoration."""
 
+import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -93,9 +94,7 @@ class Photo:
         is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
         orientation, fields = collect(image.info, image.getexif() if is_tiff else None)
         fields["icc"] = icc
-        return cls.from_stored(
-            pixels, alpha, orientation, fields, format=image.format, jpeg=JpegSettings.of(image)
-        )
+        return cls.from_stored(pixels, alpha, orientation, fields, format=image.format, jpeg=JpegSettings.of(image))
 
     @classmethod
     def from_stored(
@@ -125,15 +124,11 @@ class Photo:
             ImageError: Pillow has no mode for deep colour, or for deep grey with alpha.
         """
         if self.pixels.dtype == np.uint8:
-            image = Image.fromarray(
-                self.interleaved().squeeze(2) if self._is_plain_grey else self.interleaved()
-            )
+            image = Image.fromarray(self.interleaved().squeeze(2) if self._is_plain_grey else self.interleaved())
         elif self._is_plain_grey:
             image = Image.fromarray(self.pixels[:, :, 0])
         else:
-            raise ImageError(
-                f"Pillow has no mode for {self.pixels.dtype} colour or alpha; convert to uint8 first."
-            )
+            raise ImageError(f"Pillow has no mode for {self.pixels.dtype} colour or alpha; convert to uint8 first.")
         info: dict[str, Any] = {
             "exif": self.exif,
             "icc_profile": self.icc,
@@ -143,11 +138,15 @@ class Photo:
         image.info.update({key: value for key, value in info.items() if value is not None})
         return image
 
+    def save(self, path: str | os.PathLike[str], *, quality: int | None = None, overwrite: bool = True) -> None:
+        """Write the photograph to a file; ``write_photo`` says how."""
+        from pellucid.imaging.write import write_photo  # which imports Photo
+
+        write_photo(self, path, quality=quality, overwrite=overwrite)
+
     def interleaved(self) -> NDArray[Any]:
         """Return pixels and alpha as one contiguous (H, W, 1 to 4) array, alpha last."""
-        return np.ascontiguousarray(
-            self.pixels if self.alpha is None else np.dstack([self.pixels, self.alpha])
-        )
+        return np.ascontiguousarray(self.pixels if self.alpha is None else np.dstack([self.pixels, self.alpha]))
 
     @property
     def _is_plain_grey(self) -> bool:

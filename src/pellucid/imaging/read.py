@@ -166,9 +166,7 @@ def _planes_of(image: "pyvips.Image") -> tuple[NDArray[Any], NDArray[Any] | None
 
 def _refuse_huge(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"claims to be {width}×{height}, above the limit of {MAX_PIXELS // 10**6} megapixels"
-        )
+        raise ImageError(f"claims to be {width}×{height}, above the limit of {MAX_PIXELS // 10**6} megapixels")
 
 
 def _refuse_preview(subfile_type: int) -> None:

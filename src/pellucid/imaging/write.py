@@ -114,9 +114,7 @@ def _write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
 def _container(path: Path) -> _Container:
     suffix = path.suffix.lower()
     if suffix not in _BY_SUFFIX:
-        found = (
-            f"no format is called '{suffix}'." if suffix else "the name has no ending that tells the format."
-        )
+        found = f"no format is called '{suffix}'." if suffix else "the name has no ending that tells the format."
         raise ImageError(f"{path}: {found}{did_you_mean(suffix, _BY_SUFFIX)}")
     return _BY_SUFFIX[suffix]
 
@@ -124,9 +122,7 @@ def _container(path: Path) -> _Container:
 def _fit(photo: Photo, container: _Container, path: Path) -> Photo:
     """Reduce a photo to what a format can hold, and say what that costs."""
     if max(photo.height, photo.width) > container.longest_side:
-        raise ImageError(
-            f"{container.name} holds at most {container.longest_side} pixels a side; choose .tif"
-        )
+        raise ImageError(f"{container.name} holds at most {container.longest_side} pixels a side; choose .tif")
     limits = _JPEG_SEGMENT if container.name == "JPEG" else {}
     lost = [
         name
@@ -196,9 +192,7 @@ def _deep_png(photo: Photo) -> bytes:
     import pyvips
 
     samples = photo.interleaved()
-    image = pyvips.Image.new_from_memory(
-        samples.tobytes(), photo.width, photo.height, samples.shape[2], "ushort"
-    )
+    image = pyvips.Image.new_from_memory(samples.tobytes(), photo.width, photo.height, samples.shape[2], "ushort")
     image = image.copy(interpretation="grey16" if photo.channels == 1 else "rgb16")
     return image.pngsave_buffer(compression=_PNG_COMPRESSION, bitdepth=16, keep=0)
 

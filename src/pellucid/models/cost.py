@@ -1,9 +1,13 @@
 """What a network costs, counted without running it: on PyTorch's meta device, which has shapes but no data."""
 
+import weakref
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from pellucid.models.registry import build
@@ -27,3 +31,45 @@ def count_macs(config: Any, height: int, width: int) -> int:
 def image_channels(config: Any) -> int:
     """Channels of the images that a network of this config takes."""
     return config.in_channels if hasattr(config, "in_channels") else config.channels
+
+
+def peak_activation_bytes(config: Any, height: int, width: int) -> int:
+    """The most memory that float32 activations hold at once in a forward pass of one image.
+
+    Weights and the scratch space of kernels are not in it.
+    """
+    with torch.device("meta"):
+        network = build(config).eval()
+        image = torch.empty(1, image_channels(config), height, width)
+    with _LiveBytes() as live, torch.inference_mode():
+        network(image)
+    return live.peak
+
+
+class _LiveBytes(TorchDispatchMode):
+    """Adds up the storages that operations make, and takes them off again when they are freed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known: WeakSet[torch.UntypedStorage] = WeakSet()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        if storage in self._known:
+            return
+        self._known.add(storage)
+        self.now += storage.nbytes()
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._freed, storage.nbytes())
+
+    def _freed(self, count: int) -> None:
+        self.now -= count

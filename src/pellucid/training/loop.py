@@ -3,9 +3,8 @@
 import csv
 import logging
 import math
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +27,16 @@ VAL_SIDE = 128  # validation sees the middle of each photo
 LICENCE = "Apache-2.0"
 
 Validation = Callable[[nn.Module], dict[str, float]]
-Progress = Callable[[int, float, float], None]
+OnStep = Callable[[int, float], None]
 
 
 def train(
     config: TrainConfig,
     degradation: Degradation,
-    val_degradations: dict[str, Degradation],
+    val_degradations: Mapping[str, Degradation],
     *,
     resume: bool = False,
-    on_step: Progress | None = None,
+    on_step: OnStep | None = None,
 ) -> Path:
     """Run or resume a training run.
 
@@ -46,7 +45,7 @@ def train(
         degradation: makes training inputs of clean crops.
         val_degradations: by name, those that validation averages over.
         resume: go on from ``config.out/last.ckpt``.
-        on_step: called with (steps done, loss, patches per second).
+        on_step: called with the number of steps done and the last one's loss.
 
     Returns:
         The path of the averaged weights, ``config.out/model.safetensors``.
@@ -94,7 +93,7 @@ def train(
         step += 1
         _update_average(average, network, decay=min(config.ema, step / (step + 10)))
         if on_step:
-            on_step(step, loss, config.batch)
+            on_step(step, loss)
         if step % config.every == 0 or step == config.iterations:
             scores = validate(average)
             seconds = time.monotonic() - started
@@ -167,11 +166,11 @@ def _step(
 
 @torch.no_grad()
 def _update_average(average: nn.Module, network: nn.Module, *, decay: float) -> None:
-    targets, sources = list(average.parameters()), list(network.parameters())
-    torch._foreach_lerp_(targets, sources, 1 - decay)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+    for target, source in zip(average.parameters(), network.parameters(), strict=True):
+        target.lerp_(source, 1 - decay)
 
 
-def _validation(photos: list[Tensor], degradations: dict[str, Degradation], device: torch.device) -> Validation:
+def _validation(photos: list[Tensor], degradations: Mapping[str, Degradation], device: torch.device) -> Validation:
     """PSNR of a network on the middle of each photo, for each degradation, always the same ones."""
     clean = [_middle(photo)[None].float() / 255 for photo in photos]
 
@@ -203,7 +202,7 @@ def _to_uint8(image: Tensor) -> Any:
 def _save_state(state: dict[str, Any], path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     torch.save(state, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def _load_state(path: Path) -> dict[str, Any]:

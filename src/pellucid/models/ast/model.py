@@ -7,7 +7,7 @@ feed-forward network (FRFN). The network predicts what to add to the degraded im
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -107,7 +107,7 @@ class ASTConfig:
         shift it only if it exceeds its own.
         """
         sizes = self.window_sizes
-        decoder = (2 * before > size for before, size in zip(sizes, sizes[1:], strict=False))
+        decoder = (2 * before > size for before, size in pairwise(sizes))
         return (self.bottleneck_shift, *decoder)
 
 
@@ -161,8 +161,7 @@ class AST(nn.Module):
 
 def _encoder_stage(config: ASTConfig, width: int, drops: list[float]) -> Stage:
     return Stage(
-        TransformerBlock(width, None, _feedforward(config, width), norm=LayerNorm, drop_path=drop)
-        for drop in drops
+        TransformerBlock(width, None, _feedforward(config, width), norm=LayerNorm, drop_path=drop) for drop in drops
     )
 
 

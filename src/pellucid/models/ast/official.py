@@ -67,7 +67,11 @@ def recognises(state: State) -> bool:
 
 def infer_config(state: State) -> Inferred:
     """AST's config from shapes; ``bottleneck_shift`` leaves no trace where no window was shrunk, nor does drop-path."""
-    stages = [*(f"encoder.{i}" for i in range(LEVELS)), "bottleneck", *(f"decoder.{i}" for i in range(LEVELS))]
+    stages = [
+        *(f"encoder.{i}" for i in range(LEVELS)),
+        "bottleneck",
+        *(f"decoder.{i}" for i in range(LEVELS)),
+    ]
     attentive = stages[LEVELS:]
     embed_dim, channels = state["embed.weight"].shape[:2]
     attention = _attention_kind(state)

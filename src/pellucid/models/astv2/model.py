@@ -73,9 +73,7 @@ class ASTv2(nn.Module):
         blocks = config.num_blocks
 
         self.embed = nn.Conv2d(config.channels, dim, 3, padding=1, bias=False)
-        self.encoder = nn.ModuleList(
-            _encoder_stage(config, dim * 2**level, blocks[level]) for level in range(LEVELS)
-        )
+        self.encoder = nn.ModuleList(_encoder_stage(config, dim * 2**level, blocks[level]) for level in range(LEVELS))
         self.downsample = nn.ModuleList(shuffle_downsample(dim * 2**level) for level in range(LEVELS - 1))
         self.upsample = nn.ModuleList(shuffle_upsample(width) for width in (4 * dim, 2 * dim))
         # no reduction at full resolution: the last decoder and the refinement run at 2C
@@ -108,9 +106,7 @@ class ASTv2(nn.Module):
 
 
 def _encoder_stage(config: ASTv2Config, width: int, depth: int) -> Stage:
-    return Stage(
-        TransformerBlock(width, None, _feedforward(config, width), norm=_norm(config)) for _ in range(depth)
-    )
+    return Stage(TransformerBlock(width, None, _feedforward(config, width), norm=_norm(config)) for _ in range(depth))
 
 
 def _decoder_stage(config: ASTv2Config, width: int, heads: int, depth: int) -> Stage:

@@ -1,0 +1,1 @@
+"""Standard tests under their exact protocols."""

@@ -1,0 +1,43 @@
+"""``pellucid inspect``: what a checkpoint is."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pellucid.cli import options
+
+SIDE = 256
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint, in any container.")],
+    as_json: options.Json = False,
+) -> None:
+    """Say what a checkpoint is: family, config, parameters, multiply-adds at 256x256."""
+    from pellucid.checkpoints import load_network, open_checkpoint
+    from pellucid.models.cost import count_macs, count_parameters
+
+    checkpoint = open_checkpoint(file)
+    facts: dict[str, Any] = {
+        "file": str(file),
+        "family": checkpoint.family.name,
+        "container": checkpoint.container,
+        "names": "the authors'" if checkpoint.official else "pellucid's",
+        "parameters": count_parameters(load_network(file)),
+        "gmacs_256": round(count_macs(checkpoint.config, SIDE, SIDE) / 1e9, 3),
+        "config": asdict(checkpoint.config),
+        "assumed": dict(checkpoint.assumed),
+        "metadata": {key: value for key, value in checkpoint.metadata.items() if key != "config"},
+    }
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            for field, setting in value.items():
+                typer.echo(f"{name + '.' + field:<28}{setting}")
+        else:
+            typer.echo(f"{name:<28}{value}")

@@ -1,0 +1,31 @@
+"""``pellucid models``: what weights there are."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from pellucid.cli import options
+
+
+def models(
+    task: Annotated[str | None, typer.Option("--task", "-t", help="Only those for one task.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the weights that come with pellucid."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pellucid.zoo import list_models
+
+    found = list_models(task)
+    if as_json:
+        typer.echo(json.dumps([asdict(model) for model in found], indent=2))
+        return
+    table = Table("name", "task", "parameters", "GMACs at 256²", "licence", "measured, dB", box=None)
+    for model in found:
+        scores = ", ".join(f"{name} {score:.2f}" for name, score in model.scores.items())
+        size = f"{model.parameters / 1e6:.2f} M"
+        table.add_row(model.name, model.task, size, f"{model.gmacs:.2f}", model.licence, scores)
+    Console().print(table)

@@ -1,0 +1,93 @@
+"""Progress bars, on stderr, so that stdout stays clean for results."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from pellucid.inference.files import FileResult, Job, Plan
+
+MEGA = 1e6
+
+
+class FileProgress:
+    """How many pictures are done, how much of the present one, and megapixels per second."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=not Console(stderr=True).is_terminal,
+        )
+        self._files: TaskID = self._bars.add_task("pictures", total=None, rate="")
+        self._tiles: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def plan(self, plan: Plan) -> None:
+        """Learn how many pictures there are."""
+        self._bars.update(self._files, total=len(plan.jobs))
+
+    def start(self, job: Job, pixels: int) -> None:
+        """Show a picture that was read."""
+        self._tiles = self._bars.add_task(f"  {job.source.name} (MP)", total=round(pixels / MEGA, 2), rate="")
+
+    def advance(self, pixels: int) -> None:
+        """Count pixels that are finished."""
+        if self._tiles is not None:
+            speed = next(t.speed for t in self._bars.tasks if t.id == self._tiles)
+            rate = f"{speed:.2f} MP/s" if speed else ""
+            self._bars.update(self._tiles, advance=round(pixels / MEGA, 2), rate=rate)
+
+    def finish(self, result: FileResult) -> None:
+        """Take a picture off the screen and count it, if it was ever one."""
+        if self._tiles is not None:
+            self._bars.remove_task(self._tiles)
+            self._tiles = None
+        self._bars.update(self._files, advance=1)
+
+
+class TrainProgress:
+    """Steps done, the loss smoothed over some fifty steps, and the time left."""
+
+    SMOOTHING = 0.98
+
+    def __init__(self, iterations: int) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not Console(stderr=True).is_terminal,
+        )
+        self._steps = self._bar.add_task("training", total=iterations, loss=0.0)
+        self._loss: float | None = None
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def step(self, done: int, loss: float) -> None:
+        """Show that so many steps are done, and the last one's loss."""
+        self._loss = loss if self._loss is None else self._loss + (1 - self.SMOOTHING) * (loss - self._loss)
+        self._bar.update(self._steps, completed=done, loss=self._loss)

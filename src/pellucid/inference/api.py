@@ -1,0 +1,120 @@
+"""``pellucid.restore``: one function for whatever holds a picture."""
+
+from functools import lru_cache
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar, Unpack, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from pellucid.checkpoints import load_network
+from pellucid.errors import ImageError
+from pellucid.imaging import Photo, read_photo
+from pellucid.inference.restorer import Restorer
+from pellucid.zoo import find_model
+
+Same = TypeVar("Same", Photo, Image.Image, NDArray[Any], Tensor)
+
+
+class RestoreOptions(TypedDict, total=False):
+    """The keyword arguments of ``restore``."""
+
+    task: str | None
+    model: str | PathLike[str] | nn.Module | None
+    tile: str | int
+    overlap: int
+    precision: str
+    device: str | torch.device
+
+
+@overload
+def restore(image: str | PathLike[str], **options: Unpack[RestoreOptions]) -> Photo: ...
+@overload
+def restore(image: Same, **options: Unpack[RestoreOptions]) -> Same: ...
+def restore(
+    image: Any,
+    *,
+    task: str | None = None,
+    model: str | PathLike[str] | nn.Module | None = None,
+    tile: str | int = "auto",
+    overlap: int = 32,
+    precision: str = "fp32",
+    device: str | torch.device = "auto",
+) -> Any:
+    """Restore a picture and give back the same kind.
+
+    Args:
+        image: a path (gives a ``Photo``, which has ``save``), a Photo, a PIL image; an array (H, W) or
+            (H, W, C) of uint8, uint16 or floats; a tensor (C, H, W) or (B, C, H, W) of uint8 or floats.
+            Floats are nominally in [0, 1] and neither clipped nor rounded. C is 1 or 3, with alpha 2 or
+            4 (alpha comes back untouched), or what the network takes.
+        task: what is wrong with the picture: "denoise" if neither task nor model is given.
+        model: a name from ``list_models``, a checkpoint's path or a network; goes before ``task``.
+        tile: "auto" (by available memory), "off" (whole) or a side in pixels.
+        overlap: of neighbouring tiles, in pixels.
+        precision: "fp32", "bf16" or "fp16".
+        device: "auto" or a PyTorch device.
+
+    Raises:
+        ImageError: a file that cannot be read, or an array or tensor of no such shape.
+        ModelError: no such model or task.
+        CheckpointError: weights that cannot be loaded.
+        RestoreError: not enough memory for the smallest tile, or damaged weights.
+        ConfigError: an option without such a value.
+    """
+    network = model if isinstance(model, nn.Module) else _cached_network(find_model(model, task))
+    restorer = Restorer(network, tile=tile, overlap=overlap, precision=precision, device=device)
+    if isinstance(image, str | PathLike):
+        return restorer.restore(read_photo(image))
+    if isinstance(image, Photo):
+        return restorer.restore(image)
+    if isinstance(image, Image.Image):
+        return restorer.restore(Photo.from_pil(image)).to_pil()
+    if isinstance(image, np.ndarray):
+        return _restore_array(restorer, image)
+    if isinstance(image, Tensor):
+        return _restore_tensor(restorer, image)
+    raise ImageError(f"Cannot restore a {type(image).__name__}: give a path, PIL image, array or tensor")
+
+
+def _cached_network(path: Path) -> nn.Module:
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        changed = 0  # loading says what is wrong
+    return _load(path, changed)
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, changed: int) -> nn.Module:
+    return load_network(path)
+
+
+def _restore_array(restorer: Restorer, array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype.kind != "f" and array.dtype.name not in ("uint8", "uint16"):
+        raise ImageError(f"Arrays must be uint8, uint16 or floats, not {array.dtype}")
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ImageError(f"Arrays must be (H, W) or (H, W, C), not {array.shape}")
+    if array.ndim == 2:
+        return restorer.restore_array(array[:, :, None])[:, :, 0]
+    if array.shape[2] not in (2, 4):
+        return restorer.restore_array(array)
+    colour, alpha = array[:, :, :-1], array[:, :, -1:]
+    return np.concatenate([restorer.restore_array(colour), alpha], axis=2)
+
+
+def _restore_tensor(restorer: Restorer, tensor: Tensor) -> Tensor:
+    if tensor.dtype != torch.uint8 and not tensor.is_floating_point():
+        raise ImageError(f"Tensors must be uint8 or floats, not {tensor.dtype}")
+    if tensor.ndim not in (3, 4) or not tensor.numel():
+        raise ImageError(f"Tensors must be (C, H, W) or (B, C, H, W), not {tuple(tensor.shape)}")
+    images = tensor if tensor.ndim == 4 else tensor[None]
+    plain = images.detach().cpu()
+    plain = plain if plain.dtype == torch.uint8 else plain.float()  # NumPy has no bfloat16
+    restored = [restorer.restore_array(image.permute(1, 2, 0).numpy()) for image in plain]
+    result = torch.from_numpy(np.stack(restored)).permute(0, 3, 1, 2).to(tensor)
+    return result if tensor.ndim == 4 else result[0]

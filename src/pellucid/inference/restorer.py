@@ -1,0 +1,238 @@
+"""Photo → Photo: the one pipeline that every entrance uses."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import groupby, islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pellucid.errors import ConfigError, RestoreError
+from pellucid.imaging import Photo
+from pellucid.inference.tiling import Axis, Span, cover
+from pellucid.memory import available_bytes
+from pellucid.models.cost import image_channels, peak_activation_bytes
+
+log = logging.getLogger(__name__)
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+SMALLEST_TILE = 64
+LARGEST_TILE = {"cpu": 512, "cuda": 1024}  # beyond, time per pixel rises (CPU: caches) or hardly falls (GPU)
+MEMORY_SHARE = 0.5  # of what is available; the estimate leaves out the kernels' scratch space
+
+OnTile = Callable[[int], None]
+
+
+@dataclass
+class Restorer:
+    """A network and how to run it on images of any size.
+
+    Attributes:
+        network: from ``load_network``, in eval mode.
+        tile: "auto" (by available memory), "off" (the whole image at once) or a side in pixels.
+        overlap: how far neighbouring tiles overlap, in pixels; at most a third of a tile is used.
+        precision: "fp32", "bf16" or "fp16"; of activations, the weights stay float32.
+        device: "auto" (a GPU if there is one), or a name that PyTorch knows.
+
+    Raises:
+        ConfigError: an option that has no such value, or a device that is not there.
+    """
+
+    network: nn.Module
+    tile: str | int = "auto"
+    overlap: int = 32
+    precision: str = "fp32"
+    device: str | torch.device = "auto"
+    _device: torch.device = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._device = _find_device(self.device)
+        self.network = self.network.to(self._device).eval()
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, not '{self.precision}'")
+        if isinstance(self.tile, str) and self.tile not in ("auto", "off"):
+            raise ConfigError(f"tile must be auto, off or a number of pixels, not '{self.tile}'")
+        if isinstance(self.tile, int) and self.tile < SMALLEST_TILE:
+            raise ConfigError(f"tile must be at least {SMALLEST_TILE}, not {self.tile}")
+        if self.overlap < 0:
+            raise ConfigError(f"overlap must be at least 0, not {self.overlap}")
+
+    def restore(self, photo: Photo, *, on_tile: OnTile | None = None) -> Photo:
+        """Restore a photograph; all but its pixels is carried over, transparency untouched.
+
+        Args:
+            photo: of any size and depth.
+            on_tile: called with the number of pixels finished, as they are.
+
+        Raises:
+            RestoreError: memory does not suffice for the smallest tile, or the network gives no finite numbers.
+        """
+        return photo.with_pixels(self.restore_array(photo.pixels, on_tile=on_tile))
+
+    def restore_array(self, pixels: NDArray[Any], *, on_tile: OnTile | None = None) -> NDArray[Any]:
+        """Restore (H, W, C) pixels; gives back the same shape and dtype.
+
+        Integers are rounded and saturate; floats, nominally in [0, 1], are neither clipped nor rounded.
+        A network for colour sees grey as R = G = B; one for grey sees each channel by itself.
+        """
+        restored = np.empty_like(pixels)
+        for top, band in self._bands(pixels, on_tile):
+            restored[top : top + len(band)] = _to_depth(band, pixels.dtype)
+        return restored
+
+    def _bands(self, pixels: NDArray[Any], on_tile: OnTile | None) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Rows of the result as they are finished, top to bottom, as float32.
+
+        Only one row of tiles is ever held as floats, so memory hardly grows with the image.
+        """
+        tile = self._tile_side(pixels.shape[:2])
+        rows, columns = self._cover(pixels.shape[0], tile), self._cover(pixels.shape[1], tile)
+        carried = np.zeros((0, *pixels.shape[1:]), np.float32)  # what the next row of tiles still adds to
+        for row, ((top, bottom), row_weight) in enumerate(zip(rows.spans, rows.weights, strict=True)):
+            band = np.zeros((bottom - top, *pixels.shape[1:]), np.float32)
+            band[: len(carried)] = carried
+            for group in _equally_long(columns.spans, self._batch_size(tile)):
+                tiles = np.stack([pixels[top:bottom, slice(*columns.spans[i])] for i in group])
+                for i, restored in zip(group, self._restore_tiles(tiles), strict=True):
+                    weight = row_weight[:, None, None] * columns.weights[i][None, :, None]
+                    band[:, slice(*columns.spans[i])] += (restored * weight).numpy()
+                    if on_tile:
+                        on_tile(_new_pixels(rows, row) * _new_pixels(columns, i))
+            finished = rows.spans[row + 1][0] - top if row + 1 < len(rows.spans) else len(band)
+            yield top, band[:finished]
+            carried = band[finished:]
+
+    def _cover(self, size: int, tile: int) -> Axis:
+        overlap = min(self.overlap, tile // 3 // self._align * self._align)
+        return cover(size, tile=tile, overlap=overlap, align=self._align)
+
+    @property
+    def _align(self) -> int:
+        return int(self.network.stride)  # pyright: ignore[reportArgumentType]
+
+    def _tile_side(self, size: tuple[int, ...]) -> int:
+        """The side of tiles for an image of (height, width), a multiple of what they are aligned to."""
+        if self.tile == "off":
+            return max(size)
+        if isinstance(self.tile, int):
+            return self.tile // self._align * self._align
+        side = int((self._affordable_pixels()) ** 0.5)
+        largest = LARGEST_TILE.get(self._device.type, LARGEST_TILE["cpu"])
+        return max(min(side, largest) // self._align * self._align, SMALLEST_TILE)
+
+    def _batch_size(self, tile: int) -> int:
+        """How many tiles go through the network at once: a CPU is busy with one."""
+        return 1 if self._device.type == "cpu" else max(self._affordable_pixels() // tile**2, 1)
+
+    def _affordable_pixels(self) -> int:
+        budget = available_bytes(self._device) * MEMORY_SHARE
+        return int(budget / _bytes_per_pixel(self.network.config))
+
+    def _restore_tiles(self, tiles: NDArray[Any]) -> Tensor:
+        """Restore equally large tiles (N, H, W, C) → float32 on the CPU.
+
+        When memory runs out, one at a time, then in smaller pieces; when numbers are not finite, in float32.
+        """
+        try:
+            restored = self._run(tiles, self.precision)
+            if self.precision != "fp32" and not restored.isfinite().all():
+                log.warning("infinite or undefined values in %s: tiles done again in fp32", self.precision)
+                restored = self._run(tiles, "fp32")
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            return self._restore_in_pieces(tiles)
+        if not restored.isfinite().all():
+            raise RestoreError("the network gave infinite or undefined values: are the weights damaged?")
+        return restored
+
+    def _restore_in_pieces(self, tiles: NDArray[Any]) -> Tensor:
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        if len(tiles) > 1:
+            return torch.cat([self._restore_tiles(tile[None]) for tile in tiles])
+        height, width = tiles.shape[1:3]
+        side = max(height, width) // 2
+        if side < SMALLEST_TILE:
+            raise RestoreError(f"not enough memory for a tile of {width}x{height} pixels on {self._device}")
+        log.warning("out of memory on a tile of %dx%d: trying %d", width, height, side)
+        smaller = Restorer(self.network, side, self.overlap, self.precision, self._device)
+        return torch.from_numpy(smaller.restore_array(_to_float(tiles[0])))[None]
+
+    @torch.inference_mode()
+    def _run(self, tiles: NDArray[Any], precision: str) -> Tensor:
+        """One forward pass: (N, H, W, C) of any depth → float32 (N, H, W, C) on the CPU."""
+        images = torch.from_numpy(_to_float(tiles)).to(self._device).permute(0, 3, 1, 2)
+        count, channels = images.shape[:2]
+        wanted = image_channels(self.network.config)
+        if wanted == 1:
+            images = images.flatten(0, 1)[:, None]
+        elif channels == 1:
+            images = images.expand(-1, wanted, -1, -1)
+        elif channels != wanted:
+            raise RestoreError(f"this network takes images of {wanted} channels, not {channels}")
+
+        with torch.autocast(self._device.type, PRECISIONS[precision], enabled=precision != "fp32"):
+            restored: Tensor = self.network(images).float()
+
+        if wanted == 1:
+            restored = restored[:, 0].unflatten(0, (count, channels))
+        elif channels == 1:
+            restored = restored.mean(dim=1, keepdim=True)
+        return restored.permute(0, 2, 3, 1).cpu()
+
+
+@lru_cache(maxsize=16)
+def _bytes_per_pixel(config: Any) -> float:
+    side = 128  # a multiple of every network's stride; activations are proportional to area
+    return peak_activation_bytes(config, side, side) / side**2
+
+
+def _equally_long(spans: tuple[Span, ...], most: int) -> Iterator[list[int]]:
+    """Indices of neighbouring spans of equal length, in groups of at most ``most``."""
+    for _, run in groupby(range(len(spans)), key=lambda i: spans[i][1] - spans[i][0]):
+        while group := list(islice(run, most)):
+            yield group
+
+
+def _new_pixels(axis: Axis, index: int) -> int:
+    """How many positions along an axis no later span will touch once this one is done."""
+    start, stop = axis.spans[index]
+    return (axis.spans[index + 1][0] if index + 1 < len(axis.spans) else stop) - start
+
+
+def _find_device(device: str | torch.device) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
+    return found
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "can't allocate memory" in str(error)  # the CPU allocator raises a bare RuntimeError
+
+
+def _to_float(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Integers scaled to [0, 1]; floats as they are."""
+    if pixels.dtype.kind == "u":
+        return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    return np.ascontiguousarray(pixels, np.float32)
+
+
+def _to_depth(pixels: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Back to the depth the image came in: integers rounded and saturated, floats as they are."""
+    if dtype.kind != "u":
+        return pixels.astype(dtype)
+    largest = np.iinfo(dtype).max
+    return (pixels * largest).round().clip(0, largest).astype(dtype)
