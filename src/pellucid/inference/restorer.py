@@ -108,22 +108,21 @@ class Restorer:
             carried = band[finished:]
 
     def _cover(self, size: int, tile: int) -> Axis:
-        overlap = min(self.overlap, tile // 3 // self._align * self._align)
-        return cover(size, tile=tile, overlap=overlap, align=self._align)
-
-    @property
-    def _align(self) -> int:
-        return int(self.network.stride)  # pyright: ignore[reportArgumentType]
+        stride = _whole(self.network.stride)
+        overlap = min(self.overlap, tile // 3 // stride * stride)
+        alignment = _whole(self.network.alignment)
+        align = alignment if tile >= alignment + overlap else stride
+        return cover(size, tile=tile, overlap=overlap, align=align)
 
     def _tile_side(self, size: tuple[int, ...]) -> int:
-        """The side of tiles for an image of (height, width), a multiple of what they are aligned to."""
+        """The longest side of tiles for an image of (height, width)."""
         if self.tile == "off":
             return max(size)
         if isinstance(self.tile, int):
-            return self.tile // self._align * self._align
+            return self.tile
         side = int((self._affordable_pixels()) ** 0.5)
         largest = LARGEST_TILE.get(self._device.type, LARGEST_TILE["cpu"])
-        return max(min(side, largest) // self._align * self._align, SMALLEST_TILE)
+        return max(min(side, largest), SMALLEST_TILE)
 
     def _batch_size(self, tile: int) -> int:
         """How many tiles go through the network at once: a CPU is busy with one."""
@@ -185,6 +184,11 @@ class Restorer:
         elif channels == 1:
             restored = restored.mean(dim=1, keepdim=True)
         return restored.permute(0, 2, 3, 1).cpu()
+
+
+def _whole(attribute: Any) -> int:
+    """A network's attribute, which PyTorch's typing takes for a tensor or module."""
+    return int(attribute)
 
 
 @lru_cache(maxsize=16)

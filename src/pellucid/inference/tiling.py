@@ -29,7 +29,7 @@ def cover(size: int, *, tile: int, overlap: int, align: int) -> Axis:
 
     Args:
         size: length of the axis, ≥ 1.
-        tile: longest span, a multiple of ``align``.
+        tile: longest span, at least ``align`` + ``overlap``.
         overlap: least overlap of neighbours, at most a third of ``tile`` (or three would meet).
         align: what starts are multiples of.
     """

@@ -119,6 +119,8 @@ class AST(nn.Module):
     def __init__(self, config: ASTConfig) -> None:
         super().__init__()
         self.config = config
+        # tiles that start at multiples of this are cut into the same windows as the whole image
+        self.alignment = self.stride * max(config.window_sizes)
         dim, depths = config.embed_dim, config.depths
         widths = [dim * 2**level for level in range(LEVELS)]
         encoder_drops, bottleneck_drops, decoder_drops = _drop_path_rates(config)

@@ -76,6 +76,7 @@ class Restormer(nn.Module):
     def __init__(self, config: RestormerConfig) -> None:
         super().__init__()
         self.config = config
+        self.alignment = self.stride  # of tiles, for the same result as the whole image but at their edges
         dim, bias, heads = config.dim, config.bias, config.num_heads
         blocks = config.num_blocks
 

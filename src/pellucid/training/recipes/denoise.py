@@ -8,7 +8,28 @@ from pellucid.training.config import TrainConfig
 DEGRADATION = GaussianNoise(low=0, high=50)
 VALIDATION = {f"sigma{sigma}": GaussianNoise(low=sigma, high=sigma) for sigma in (15, 25, 50)}
 
+NETWORK = {
+    "embed_dim": 16,
+    "depths": (1, 1, 1, 1, 1, 1, 1, 1, 2),
+    "num_heads": (8, 8, 4, 2, 1),
+    "ffn_ratio": 1.0,
+    "drop_path": 0.0,  # a run this short never overfits
+}
+
 
 def config(*, data: Path, val: Path, out: Path) -> TrainConfig:
     """The run that made the bundled weights."""
-    return TrainConfig(task="denoise", network="ast-t", data=data, val=val, out=out)
+    return TrainConfig(
+        task="denoise",
+        network="ast-t",
+        overrides=NETWORK,
+        data=data,
+        val=val,
+        out=out,
+        patch=128,
+        batch=8,
+        iterations=6000,
+        warmup=200,
+        lr=1.5e-3,
+        every=500,
+    )
