@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pellucid.degrade import GaussianNoise
 from pellucid.degrade.noise import GaussianNoiseParams
 from pellucid.errors import ConfigError, MissingExtraError
-from pellucid.imaging import Photo, read_photo, write_photo
+from pellucid.imaging import Photo, read_photo, to_depth, write_photo
 from pellucid.inference import Restorer
 from pellucid.metrics import psnr, ssim
 
@@ -52,7 +52,7 @@ def run_demo(
         MissingExtraError: no photo is given and scikit-image is not installed.
     """
     photo = _sample_photo() if image is None else read_photo(image)
-    clean = _to_uint8(photo)
+    clean = to_depth(photo.pixels, np.uint8)
     if min(clean.shape[:2]) < 11:
         raise ConfigError(f"{image}: the demo needs a photo of at least 11 pixels a side")
     noisy = _add_noise(clean, sigma, seed)
@@ -95,14 +95,7 @@ def _sample_photo() -> Photo:
     return Photo(pixels=astronaut())
 
 
-def _to_uint8(photo: Photo) -> NDArray[np.uint8]:
-    pixels = photo.pixels
-    if pixels.dtype == np.uint16:
-        return (pixels / 257).round().astype(np.uint8)
-    return pixels if pixels.dtype == np.uint8 else (pixels.clip(0, 1) * 255).round().astype(np.uint8)
-
-
 def _add_noise(clean: NDArray[np.uint8], sigma: float, seed: int) -> NDArray[np.uint8]:
     image = torch.from_numpy(clean).permute(2, 0, 1)[None].float() / 255
     noisy = GaussianNoise().apply(image, GaussianNoiseParams(sigma=(sigma,), seed=seed))
-    return (noisy[0].permute(1, 2, 0).clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return to_depth(noisy[0].permute(1, 2, 0).numpy(), np.uint8)

@@ -7,13 +7,12 @@ and not clipped; the output clipped and rounded to 8 bits; PSNR over all pixels 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import ConfigError
-from pellucid.imaging import looks_like_picture, read_photo
+from pellucid.imaging import looks_like_picture, read_photo, to_depth
 from pellucid.inference import Restorer
 from pellucid.metrics import psnr, ssim
 
@@ -64,10 +63,10 @@ def evaluate_gaussian(
         for sigma in sigmas:
             scores: list[tuple[float, ...]] = []
             for path in paths:
-                clean = read_photo(path).pixels
+                clean = to_depth(read_photo(path).pixels, np.uint8)
                 noisy = add_test_noise(clean, sigma)
-                restored = to_uint8(restorer.restore_array(noisy))
-                seen = to_uint8(noisy)
+                restored = to_depth(restorer.restore_array(noisy), np.uint8)
+                seen = to_depth(noisy, np.uint8)
                 scores.append((psnr(seen, clean), ssim(seen, clean), psnr(restored, clean), ssim(restored, clean)))
                 if on_image:
                     on_image()
@@ -81,8 +80,3 @@ def evaluate_gaussian(
                 psnr=means[2],
                 ssim=means[3],
             )
-
-
-def to_uint8(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    """Floats in [0, 1] clipped and rounded to 8 bits."""
-    return (picture.clip(0, 1) * 255).round().astype(np.uint8)

@@ -21,7 +21,7 @@ def restore(
     model: options.Model = None,
     task: options.Task = None,
     tile: options.Tile = "auto",
-    overlap: options.Overlap = 32,
+    overlap: options.Overlap = 64,
     precision: options.Precision = "fp32",
     device: options.Device = "auto",
     suffix: Annotated[str, typer.Option(help="Added to names when there is no -o: photo_SUFFIX.jpg.")] = "restored",

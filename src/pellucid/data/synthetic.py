@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pellucid.data.augment import SYMMETRIES, symmetry
 from pellucid.errors import ConfigError
-from pellucid.imaging import READABLE_SUFFIXES, read_photo
+from pellucid.imaging import looks_like_picture, read_photo, to_depth
 
 
 class Degradation(Protocol):
@@ -34,17 +35,15 @@ def load_folder(folder: Path, *, smallest: int = 1) -> list[Tensor]:
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder of training photos")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES)
+    paths = sorted(path for path in folder.rglob("*") if looks_like_picture(path))
     if not paths:
         raise ConfigError(f"{folder}: holds no picture that pellucid can read")
     photos: list[Tensor] = []
     for path in paths:
-        pixels = torch.from_numpy(read_photo(path).pixels).permute(2, 0, 1)
+        pixels = torch.from_numpy(to_depth(read_photo(path).pixels, np.uint8)).permute(2, 0, 1)
         if min(pixels.shape[1:]) < smallest:
             height, width = pixels.shape[1:]
             raise ConfigError(f"{path}: {width}x{height} is smaller than a patch of {smallest}")
-        if pixels.dtype != torch.uint8:
-            pixels = (pixels.float() / 257).round().to(torch.uint8)
         photos.append(pixels.expand(3, -1, -1).contiguous())
     return photos
 

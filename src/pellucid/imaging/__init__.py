@@ -1,5 +1,6 @@
 """Picture files in and out: the only part of pellucid that reads or writes them."""
 
+from pellucid.imaging.color import to_depth
 from pellucid.imaging.metadata import JpegSettings
 from pellucid.imaging.photo import Photo
 from pellucid.imaging.read import MAX_PIXELS, READABLE_SUFFIXES, looks_like_picture, read_photo
@@ -14,5 +15,6 @@ __all__ = [
     "check_writable_suffix",
     "looks_like_picture",
     "read_photo",
+    "to_depth",
     "write_photo",
 ]

@@ -41,7 +41,7 @@ def restore(
     task: str | None = None,
     model: str | PathLike[str] | nn.Module | None = None,
     tile: str | int = "auto",
-    overlap: int = 32,
+    overlap: int = 64,
     precision: str = "fp32",
     device: str | torch.device = "auto",
 ) -> Any:

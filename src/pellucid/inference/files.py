@@ -64,24 +64,25 @@ def plan_files(
 
     Args:
         inputs: files, folders (searched to any depth, and mirrored) and glob patterns.
-        output: a file for a single input file, otherwise a folder. None writes ``photo_restored.jpg`` or the
-            folder ``photos_restored`` beside each input. Names keep their endings, or get ``.png`` where a
-            format cannot be written.
+        output: a file for a single input file, otherwise a folder, as is a name without an ending. None
+            writes ``photo_restored.jpg`` or the folder ``photos_restored`` beside each input. Names keep
+            their endings, or get ``.png`` where a format cannot be written.
         suffix: the "restored" of these names.
 
     Raises:
-        ConfigError: two inputs would be written to one file, or an input would be overwritten.
-        ImageError: the output's ending names no format that can be written.
+        ConfigError: two inputs would be written to one file, an input would be overwritten, or the output's
+            ending names no format that can be written.
     """
     into = None if output is None else Path(output)
     is_folder = into is not None and (
         into.is_dir()
+        or not into.suffix
         or os.fspath(output or "").endswith(("/", os.sep))
         or len(inputs) > 1
         or any(Path(name).is_dir() or _is_pattern(name) for name in inputs)
     )
     if into is not None and not is_folder:
-        check_writable_suffix(into)
+        _check_ending(into)
 
     jobs: list[Job] = []
     failures: list[FileResult] = []
@@ -123,7 +124,7 @@ def restore_files(
         One result for each input that named no file, then one for each file.
 
     Raises:
-        ConfigError, ImageError: as ``plan_files``, before any work.
+        ConfigError: as ``plan_files``, before any work.
     """
     plan = plan_files(inputs, output, suffix=suffix)
     if on_plan:
@@ -161,6 +162,13 @@ def _restore_file(
         height=photo.height,
         seconds=time.monotonic() - started,
     )
+
+
+def _check_ending(output: Path) -> None:
+    try:
+        check_writable_suffix(output)
+    except ImageError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _check_destination(target: Path, overwrite: bool) -> None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pellucid.errors import ConfigError, RestoreError
+from pellucid.errors import ConfigError, ImageError, RestoreError
 from pellucid.imaging import Photo
 from pellucid.inference.tiling import Axis, Span, cover
 from pellucid.memory import available_bytes
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SMALLEST_TILE = 64
-LARGEST_TILE = {"cpu": 512, "cuda": 1024}  # beyond, time per pixel rises (CPU: caches) or hardly falls (GPU)
+LARGEST_TILE = {"cpu": 576, "cuda": 1088}  # beyond, time per pixel rises (CPU: caches) or hardly falls (GPU)
 MEMORY_SHARE = 0.5  # of what is available; the estimate leaves out the kernels' scratch space
 
 OnTile = Callable[[int], None]
@@ -45,7 +45,7 @@ class Restorer:
 
     network: nn.Module
     tile: str | int = "auto"
-    overlap: int = 32
+    overlap: int = 64
     precision: str = "fp32"
     device: str | torch.device = "auto"
     _device: torch.device = field(init=False, repr=False)
@@ -79,7 +79,13 @@ class Restorer:
 
         Integers are rounded and saturate; floats, nominally in [0, 1], are neither clipped nor rounded.
         A network for colour sees grey as R = G = B; one for grey sees each channel by itself.
+
+        Raises:
+            ImageError: floats that are infinite or undefined.
+            RestoreError: as ``restore``.
         """
+        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+            raise ImageError("the picture holds infinite or undefined values")
         restored = np.empty_like(pixels)
         for top, band in self._bands(pixels, on_tile):
             restored[top : top + len(band)] = _to_depth(band, pixels.dtype)

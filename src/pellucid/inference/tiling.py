@@ -55,5 +55,5 @@ def _blending_weights(spans: tuple[Span, ...]) -> tuple[Tensor, ...]:
         inner = ((position - 0.25) * 2).clamp(0, 1)
         rising = (1 - torch.cos(torch.pi * inner)) / 2
         after[:overlap] *= rising
-        before[-overlap:] *= 1 - rising
+        before[len(before) - overlap :] *= 1 - rising
     return tuple(weights)

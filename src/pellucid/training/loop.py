@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pellucid.checkpoints.save import save_network
 from pellucid.data.synthetic import Degradation, SyntheticPairs, load_folder
 from pellucid.errors import CheckpointError, ConfigError, MissingExtraError
+from pellucid.imaging import to_depth
 from pellucid.memory import keep_freed_memory
 from pellucid.metrics import psnr
 from pellucid.models import create_network
@@ -196,7 +198,7 @@ def _middle(photo: Tensor) -> Tensor:
 
 
 def _to_uint8(image: Tensor) -> Any:
-    return (image[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    return to_depth(image[0].permute(1, 2, 0).numpy(), np.uint8)
 
 
 def _save_state(state: dict[str, Any], path: Path) -> None:

@@ -48,7 +48,16 @@ class ModelInfo:
         return WEIGHTS / f"{self.name}.safetensors"
 
 
-CATALOG: tuple[ModelInfo, ...] = ()
+CATALOG: tuple[ModelInfo, ...] = (
+    ModelInfo(
+        name="ast-s-denoise",
+        task="denoise",
+        summary="colour, blind Gaussian noise of σ 0-50",
+        parameters=2_180_000,
+        gmacs=4.61,
+        licence="Apache-2.0",
+    ),
+)
 
 
 def list_models(task: str | None = None) -> list[ModelInfo]:

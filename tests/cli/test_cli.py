@@ -1,0 +1,182 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch import nn
+
+import pellucid
+from pellucid.cli.main import run
+from pellucid.zoo import list_models
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process: (exit code, stdout, stderr)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["pellucid", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            run()
+        captured = capsys.readouterr()
+        return int(stopped.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def weights(tiny_ast: nn.Module, tmp_path: Path) -> Path:
+    path = tmp_path / "weights" / "tiny.safetensors"
+    path.parent.mkdir()
+    pellucid.save_network(tiny_ast, path, task="denoise", licence="Apache-2.0")
+    return path
+
+
+@pytest.fixture
+def photo_file(tmp_path: Path) -> Path:
+    path = tmp_path / "in" / "photo.png"
+    path.parent.mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)).save(path)
+    return path
+
+
+def one_line(text: str) -> bool:
+    return text.startswith("pellucid: ") and text.count("\n") == 1
+
+
+def test_restore_prints_the_result_and_nothing_else(
+    command: Run, photo_file: Path, weights: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.png"
+    code, printed, errors = command("restore", photo_file, "-o", out, "-m", weights)
+    assert (code, printed.strip(), errors) == (0, str(out), "")
+    expected = pellucid.restore(photo_file, model=weights)
+    np.testing.assert_array_equal(np.asarray(Image.open(out)), expected.pixels)
+
+
+def test_restore_reports_as_json(command: Run, photo_file: Path, weights: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    code, printed, _ = command(
+        "restore", photo_file.parent, "-o", tmp_path / "out", "-m", weights, "--json", "--report", report
+    )
+    assert code == 0
+    assert json.loads(printed) == json.loads(report.read_text())
+    (file,) = json.loads(printed)["files"]
+    assert (file["width"], file["height"], file["error"]) == (30, 20, None)
+
+
+def test_a_folder_with_one_bad_file_exits_1_and_writes_the_rest(
+    command: Run, photo_file: Path, weights: Path, tmp_path: Path
+) -> None:
+    (photo_file.parent / "bad.png").write_text("not a picture")
+    code, printed, errors = command("restore", photo_file.parent, "-o", tmp_path / "out", "-m", weights)
+    assert code == 1
+    assert printed.split() == [str(tmp_path / "out" / "photo.png")]
+    assert one_line(errors)
+    assert "bad.png" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["missing.png"], 1, "no such file"),
+        (["{in}", "-o", "{in}/photo.png/deeper/"], 1, "not a folder"),
+        (["{in}", "-m", "no-such-model"], 2, "Unknown model"),
+        (["{in}", "-t", "derian"], 2, "Did you mean 'derain'"),
+        (["{in}", "-m", "{in}/photo.png"], 1, "looks like a picture"),
+        (["{in}", "-m", "missing.pth"], 1, "no such file"),
+        (["{in}", "--tile", "big"], 2, "--tile takes"),
+        (["{in}", "--precision", "fp64"], 2, "precision must be"),
+        (["{in}", "--device", "gpu"], 2, "device 'gpu'"),
+        (["{in}", "-o", "{in}"], 2, "would overwrite an input"),
+        (["{in}/photo.png", "-o", "{in}/x.doc"], 2, "x.doc"),
+    ],
+)
+def test_bad_input_is_one_line_and_an_exit_code(
+    command: Run, photo_file: Path, arguments: list[str], code: int, message: str
+) -> None:
+    before = photo_file.read_bytes()
+    filled = [argument.replace("{in}", str(photo_file.parent)) for argument in arguments]
+    got, printed, errors = command("restore", *filled)
+    assert got == code
+    assert printed == ""
+    assert one_line(errors), errors
+    assert message in errors
+    assert photo_file.read_bytes() == before
+    assert [path.name for path in photo_file.parent.iterdir()] == ["photo.png"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["restore"], ["restore", "--no-such-option", "x"], ["no-such-verb"]])
+def test_wrong_usage_exits_2(command: Run, arguments: list[str]) -> None:
+    assert command(*arguments)[0] == 2
+
+
+def test_inspect_says_what_a_checkpoint_is(command: Run, weights: Path, tiny_ast: nn.Module) -> None:
+    code, printed, _ = command("inspect", weights, "--json")
+    facts = json.loads(printed)
+    assert code == 0
+    assert facts["family"] == "ast"
+    assert facts["parameters"] == sum(p.numel() for p in tiny_ast.parameters())
+    assert facts["config"]["embed_dim"] == 4
+    assert facts["gmacs_256"] > 0
+    assert "embed_dim" in command("inspect", weights)[1]
+
+
+def test_models_lists_what_is_bundled(command: Run) -> None:
+    code, printed, _ = command("models", "--json")
+    assert code == 0
+    assert [model["name"] for model in json.loads(printed)] == [model.name for model in list_models()]
+    assert "ast-s-denoise" in command("models")[1]
+    assert command("models", "--task", "denois")[0] == 2
+
+
+def test_demo_with_a_photo_of_ones_own(command: Run, tmp_path: Path) -> None:
+    from skimage.data import coffee
+
+    Image.fromarray(coffee()[:128, :160]).save(tmp_path / "mine.png")
+    out = tmp_path / "demo" / "before-after.png"
+    code, printed, _ = command("demo", "--image", tmp_path / "mine.png", "-o", out, "--json")
+    result = json.loads(printed)
+    assert code == 0
+    assert result["psnr_after"] > result["psnr_before"] + 3
+    assert Image.open(out).size == (160, 128)
+
+
+def test_benchmark_scores_a_folder(command: Run, photo_file: Path, weights: Path) -> None:
+    code, printed, _ = command("benchmark", photo_file.parent, "--sigma", "0,25", "-m", weights, "--json")
+    rows = json.loads(printed)
+    assert code == 0
+    assert [row["sigma"] for row in rows] == [0, 25]
+    assert rows[0]["noisy_psnr"] == float("inf")
+    assert 19 < rows[1]["noisy_psnr"] < 23
+    assert command("benchmark", photo_file.parent, "--sigma", "fifteen", "-m", weights)[0] == 2
+    assert command("benchmark", "missing", "-m", weights)[0] == 2
+
+
+def test_train_makes_weights_that_restore_takes(command: Run, photo_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train = ["train", "denoise", "--data", photo_file.parent, "--val", photo_file.parent, "--out", out]
+    code, printed, _ = command(*train, "--patch", 16, "--batch", 1, "--iterations", 1)
+    assert code == 0
+    assert Path(printed.strip()) == out / "model.safetensors"
+    assert command("restore", photo_file, "-o", tmp_path / "x.png", "-m", out / "model.safetensors")[0] == 0
+    assert command(*train)[0] == 2
+
+
+def test_importing_is_quick_and_does_nothing() -> None:
+    script = "import sys, pellucid.cli.main; print('torch' in sys.modules, 'PIL' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["False", "False"]
+
+
+def test_the_public_names_are_there() -> None:
+    for name in pellucid.__all__:
+        assert getattr(pellucid, name)
+    with pytest.raises(AttributeError, match="no attribute"):
+        _ = pellucid.no_such_name

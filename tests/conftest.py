@@ -1,0 +1,69 @@
+"""Fixtures that several folders of tests share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import pellucid
+
+TINY_AST = {"embed_dim": 4, "depths": (1,) * 8 + (2,), "num_heads": (4, 4, 2, 2, 1)}
+
+
+@dataclass(frozen=True)
+class PlainConfig:
+    channels: int = 3
+
+
+class Identity(nn.Module):
+    """A network that gives its input back, and remembers the sizes it saw."""
+
+    stride = 16
+    alignment = 128
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        self.config = PlainConfig(channels)
+        self.seen: list[tuple[int, ...]] = []
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.seen.append(tuple(image.shape))
+        return image.clone()
+
+
+@pytest.fixture
+def identity() -> Identity:
+    return Identity().eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_ast() -> nn.Module:
+    torch.manual_seed(0)
+    return pellucid.create_network("ast-t", **TINY_AST).eval()
+
+
+@pytest.fixture(scope="session")
+def photo() -> NDArray[np.uint8]:
+    from skimage.data import chelsea
+
+    return chelsea()
+
+
+@pytest.fixture(scope="session")
+def randomise():
+    """Fill every parameter with seeded noise of a sensible size, so that none is at a neutral value."""
+
+    def fill(module: nn.Module, seed: int = 0) -> nn.Module:
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for parameter in module.parameters():
+                noise = torch.randn(parameter.shape, generator=generator)
+                parameter.copy_(
+                    parameter + 0.3 * noise if parameter.dim() == 1 else noise / parameter[0].numel() ** 0.5
+                )
+        return module
+
+    return fill

@@ -1,0 +1,168 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pellucid.errors import ConfigError
+from pellucid.inference import Restorer, restore_files
+from pellucid.inference.files import plan_files
+
+from conftest import Identity
+
+
+@pytest.fixture
+def restorer() -> Restorer:
+    return Restorer(Identity(), tile="off")
+
+
+def picture(path: Path, value: int = 100) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((12, 16, 3), value, np.uint8)).save(path)
+    return path
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def targets(plan: object) -> list[str]:
+    return [str(job.target) for job in plan.jobs]
+
+
+def test_without_an_output_the_result_lies_beside_the_input(tmp_path: Path) -> None:
+    source = picture(tmp_path / "rainy.day.jpg")
+    assert targets(plan_files([source])) == [str(tmp_path / "rainy.day_restored.jpg")]
+    assert targets(plan_files([source], suffix="clear")) == [str(tmp_path / "rainy.day_clear.jpg")]
+
+
+def test_one_file_to_one_file_may_change_format(tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.jpg")
+    assert targets(plan_files([source], tmp_path / "b.png")) == [str(tmp_path / "b.png")]
+
+
+@pytest.mark.parametrize("output", ["out/", "out", "existing"])
+def test_one_file_into_a_folder(tmp_path: Path, output: str) -> None:
+    (tmp_path / "existing").mkdir()
+    source = picture(tmp_path / "a.jpg")
+    into = f"{tmp_path}/{output}"
+    assert targets(plan_files([source], into)) == [str(tmp_path / output.rstrip("/") / "a.jpg")]
+
+
+def test_folders_are_mirrored(tmp_path: Path) -> None:
+    for name in ("a.jpg", "deep/er/b.png", "c.gif", "deep/.hidden.png", "notes.txt"):
+        if name.endswith("txt"):
+            (tmp_path / "in" / name).write_text("no picture")
+        else:
+            picture(tmp_path / "in" / name)
+    plan = plan_files([tmp_path / "in"], tmp_path / "out")
+    # GIF is read but not written
+    assert targets(plan) == [str(tmp_path / "out" / name) for name in ("a.jpg", "c.png", "deep/er/b.png")]
+    beside = plan_files([tmp_path / "in"])
+    assert targets(beside)[0] == str(tmp_path / "in_restored" / "a.jpg")
+
+
+def test_an_output_folder_inside_the_input_folder_is_not_an_input(tmp_path: Path, restorer: Restorer) -> None:
+    picture(tmp_path / "a.png")
+    for _ in range(2):
+        results = list(restore_files([tmp_path], tmp_path / "out", restorer=restorer, overwrite=True))
+        assert [result.target for result in results] == [str(tmp_path / "out" / "a.png")]
+
+
+def test_globs_are_expanded_also_when_the_shell_did_not(tmp_path: Path) -> None:
+    for name in ("a1.png", "a2.png", "b.png", "deep/a3.png"):
+        picture(tmp_path / name)
+    plan = plan_files([str(tmp_path / "a*.png")], tmp_path / "out")
+    assert targets(plan) == [str(tmp_path / "out" / name) for name in ("a1.png", "a2.png")]
+    assert len(plan_files([str(tmp_path / "**" / "a*.png")], tmp_path / "out").jobs) == 3
+
+
+@pytest.mark.parametrize("name", ["with space.png", "q'uote\".png", "ünïcode.png", "-dash.png", "[brackets].png"])
+def test_odd_names_are_names(tmp_path: Path, restorer: Restorer, name: str) -> None:
+    picture(tmp_path / name)
+    (result,) = restore_files([tmp_path / name], tmp_path / "out", restorer=restorer)
+    assert result.error is None
+    assert Path(str(result.target)).exists()
+
+
+def test_two_results_never_share_a_place(tmp_path: Path) -> None:
+    first, second = picture(tmp_path / "x" / "a.png"), picture(tmp_path / "y" / "a.png")
+    with pytest.raises(ConfigError, match="would both be written"):
+        plan_files([first, second], tmp_path / "out")
+    assert len(plan_files([first, first], tmp_path / "out").jobs) == 1
+
+
+@pytest.mark.parametrize("output", ["a.png", "../{name}/a.png", "link.png"])
+def test_an_input_is_never_overwritten(tmp_path: Path, restorer: Restorer, output: str) -> None:
+    source = picture(tmp_path / "a.png")
+    (tmp_path / "link.png").symlink_to(source)
+    before = snapshot(tmp_path)
+    with pytest.raises(ConfigError, match="would overwrite an input"):
+        list(restore_files([source], tmp_path / output.format(name=tmp_path.name), restorer=restorer, overwrite=True))
+    with pytest.raises(ConfigError, match="would overwrite an input"):
+        list(restore_files([tmp_path], tmp_path, restorer=restorer, overwrite=True))
+    assert snapshot(tmp_path) == before
+
+
+def test_an_existing_output_stays_unless_told_otherwise(tmp_path: Path, restorer: Restorer) -> None:
+    source, target = picture(tmp_path / "a.png", 1), picture(tmp_path / "b.png", 2)
+    before = snapshot(tmp_path)
+    (result,) = restore_files([source], target, restorer=restorer)
+    assert "exists already" in str(result.error)
+    assert snapshot(tmp_path) == before
+    (result,) = restore_files([source], target, restorer=restorer, overwrite=True)
+    assert result.error is None
+    assert np.asarray(Image.open(target)).max() == 1
+
+
+def test_an_ending_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\.jpgg"):
+        plan_files([picture(tmp_path / "a.png")], tmp_path / "b.jpgg")
+
+
+def test_one_bad_file_does_not_stop_the_others(tmp_path: Path, restorer: Restorer) -> None:
+    picture(tmp_path / "in" / "a.png")
+    picture(tmp_path / "in" / "z.jpg")
+    whole = picture(tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "in" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "in" / "text.png").write_text("not a picture")
+    (tmp_path / "in" / "empty.png").write_bytes(b"")
+    before = snapshot(tmp_path / "in")
+
+    results = {
+        Path(result.source).name: result
+        for result in restore_files([tmp_path / "in", tmp_path / "missing.png"], tmp_path / "out", restorer=restorer)
+    }
+    assert {name for name, result in results.items() if result.error is None} == {"a.png", "z.jpg"}
+    for name in ("cut.jpg", "text.png", "empty.png", "missing.png"):
+        error = str(results[name].error)
+        assert name in error
+        assert "\n" not in error
+    assert "text" in str(results["text.png"].error)
+    assert "empty" in str(results["empty.png"].error)
+    assert "no such file" in str(results["missing.png"].error)
+    assert sorted(snapshot(tmp_path / "out")) == ["a.png", "z.jpg"]
+    assert snapshot(tmp_path / "in") == before
+
+
+def test_a_folder_without_pictures_and_a_glob_without_files_are_said(tmp_path: Path, restorer: Restorer) -> None:
+    (tmp_path / "empty").mkdir()
+    inputs = [tmp_path / "empty", str(tmp_path / "*.nothing")]
+    errors = [str(result.error) for result in restore_files(inputs, tmp_path / "out", restorer=restorer)]
+    assert "without pictures" in errors[0]
+    assert "matches no file" in errors[1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_cannot_be_written_is_one_line(
+    tmp_path: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = picture(tmp_path / "a.png")
+    (tmp_path / "file").write_text("in the way")
+    (result,) = restore_files([source], f"{tmp_path / 'file'}/", restorer=restorer)
+    assert "not a folder" in str(result.error)
+
+    monkeypatch.setattr("os.access", lambda *_: False)  # root ignores permission bits
+    (result,) = restore_files([source], f"{tmp_path / 'locked'}/", restorer=restorer)
+    assert "no permission" in str(result.error)
+    assert not restorer.network.seen

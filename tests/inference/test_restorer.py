@@ -1,0 +1,205 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pellucid import load_network
+from pellucid.errors import ConfigError, RestoreError
+from pellucid.imaging import Photo
+from pellucid.inference import Restorer
+from pellucid.zoo import find_model
+
+from conftest import Identity
+
+
+@settings(max_examples=60)
+@given(
+    height=st.integers(1, 400),
+    width=st.integers(1, 400),
+    channels=st.sampled_from([1, 3]),
+    dtype=st.sampled_from(["uint8", "uint16"]),
+    tile=st.sampled_from([64, 100, 256]),
+)
+def test_identity_gives_every_pixel_back_whatever_the_tiles(
+    height: int, width: int, channels: int, dtype: str, tile: int
+) -> None:
+    largest = np.iinfo(dtype).max
+    pixels = np.random.default_rng(0).integers(0, largest, (height, width, channels), dtype, endpoint=True)
+    restored = Restorer(Identity(), tile=tile).restore_array(pixels)
+    assert restored.dtype == pixels.dtype
+    np.testing.assert_array_equal(restored, pixels)
+
+
+def test_floats_are_neither_clipped_nor_rounded(identity: Identity) -> None:
+    pixels = np.random.default_rng(0).normal(0.5, 2, (150, 140, 3)).astype(np.float32)
+    np.testing.assert_allclose(Restorer(identity, tile=64).restore_array(pixels), pixels, atol=1e-6)
+
+
+def test_integers_saturate() -> None:
+    class Overshoot(Identity):
+        def forward(self, image: Tensor) -> Tensor:
+            return 4 * image - 1
+
+    pixels = np.array([0, 100, 255], np.uint8).reshape(1, 3, 1).repeat(3, axis=2)
+    restored = Restorer(Overshoot(), tile=64).restore_array(pixels)
+    assert restored[0, :, 0].tolist() == [0, 145, 255]
+
+
+def test_tiles_never_exceed_the_side_asked_for(identity: Identity) -> None:
+    Restorer(identity, tile=200).restore_array(np.zeros((700, 900, 3), np.uint8))
+    assert max(max(shape[2:]) for shape in identity.seen) <= 200
+    assert len(identity.seen) > 1
+
+
+def test_tile_off_is_one_pass(identity: Identity) -> None:
+    Restorer(identity, tile="off").restore_array(np.zeros((700, 900, 3), np.uint8))
+    assert identity.seen == [(1, 3, 700, 900)]
+
+
+def test_automatic_tiles_fit_the_memory_there_is(tiny_ast: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    sides: list[int] = []
+    for megabytes in (1, 50, 100_000):
+        monkeypatch.setattr("pellucid.inference.restorer.available_bytes", lambda _, m=megabytes: m * 2**20)
+        sides.append(Restorer(tiny_ast)._tile_side((5000, 5000)))
+    assert sides[0] == 64
+    assert sides[0] < sides[1] < sides[2] <= 1024
+
+
+def test_grey_goes_through_a_colour_network_and_colour_through_a_grey_one(identity: Identity) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (70, 80, 1), np.uint8)
+    np.testing.assert_array_equal(Restorer(identity, tile="off").restore_array(grey), grey)
+    assert identity.seen == [(1, 3, 70, 80)]
+
+    network = Identity(channels=1)
+    colour = np.random.default_rng(0).integers(0, 256, (70, 80, 3), np.uint8)
+    np.testing.assert_array_equal(Restorer(network, tile="off").restore_array(colour), colour)
+    assert network.seen == [(3, 1, 70, 80)]
+
+
+def test_channels_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(RestoreError, match="6 channels, not 3"):
+        Restorer(Identity(channels=6), tile="off").restore_array(np.zeros((64, 64, 3), np.uint8))
+
+
+def test_every_pixel_is_counted_as_it_is_finished(identity: Identity) -> None:
+    counts: list[int] = []
+    Restorer(identity, tile=200).restore_array(np.zeros((333, 517, 3), np.uint8), on_tile=counts.append)
+    assert len(counts) == len(identity.seen)
+    assert sum(counts) == 333 * 517
+
+
+def test_tiles_are_batched_where_that_is_quicker(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 1100, 3), np.uint8)
+    monkeypatch.setattr(Restorer, "_batch_size", lambda self, tile: 3)
+    np.testing.assert_array_equal(Restorer(identity, tile=256).restore_array(pixels), pixels)
+    assert max(shape[0] for shape in identity.seen) == 3
+
+
+class OutOfMemoryAbove(Identity):
+    """Fails like PyTorch's CPU allocator on images of more pixels than it is given."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__()
+        self.pixels = pixels
+
+    def forward(self, image: Tensor) -> Tensor:
+        if image.shape[0] * image.shape[2] * image.shape[3] > self.pixels:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+        return super().forward(image)
+
+
+def test_out_of_memory_is_tried_again_smaller(caplog: pytest.LogCaptureFixture) -> None:
+    network = OutOfMemoryAbove(150 * 150)
+    pixels = np.random.default_rng(0).integers(0, 256, (400, 390, 3), np.uint8)
+    np.testing.assert_array_equal(Restorer(network, tile="off").restore_array(pixels), pixels)
+    assert "out of memory" in caplog.text
+
+
+def test_out_of_memory_on_a_batch_is_tried_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = OutOfMemoryAbove(256 * 256)
+    monkeypatch.setattr(Restorer, "_batch_size", lambda self, tile: 4)
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 1500, 3), np.uint8)
+    np.testing.assert_array_equal(Restorer(network, tile=256).restore_array(pixels), pixels)
+    assert {shape[0] for shape in network.seen} == {1}
+
+
+def test_out_of_memory_at_the_smallest_tile_is_an_error() -> None:
+    with pytest.raises(RestoreError, match="not enough memory"):
+        Restorer(OutOfMemoryAbove(0), tile="off").restore_array(np.zeros((300, 300, 3), np.uint8))
+
+
+def test_other_runtime_errors_are_not_taken_for_memory() -> None:
+    class Broken(Identity):
+        def forward(self, image: Tensor) -> Tensor:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1"):
+        Restorer(Broken(), tile="off").restore_array(np.zeros((64, 64, 3), np.uint8))
+
+
+def test_values_that_overflow_in_half_precision_are_done_again_in_float32(caplog: pytest.LogCaptureFixture) -> None:
+    class Overflows(Identity):
+        def forward(self, image: Tensor) -> Tensor:
+            return image * torch.inf if torch.is_autocast_enabled("cpu") else image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    restored = Restorer(Overflows(), tile="off", precision="bf16").restore_array(pixels)
+    np.testing.assert_array_equal(restored, pixels)
+    assert "fp32" in caplog.text
+
+
+def test_values_that_are_no_numbers_are_an_error() -> None:
+    class Broken(Identity):
+        def forward(self, image: Tensor) -> Tensor:
+            return image * torch.nan
+
+    with pytest.raises(RestoreError, match="infinite or undefined"):
+        Restorer(Broken(), tile="off").restore_array(np.zeros((64, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"tile": "of"}, "tile must be"),
+        ({"tile": 8}, "tile must be at least"),
+        ({"precision": "int8"}, "precision must be"),
+        ({"device": "gpu"}, "device 'gpu'"),
+        ({"overlap": -1}, "overlap"),
+    ],
+)
+def test_impossible_options_say_what_is_possible(identity: Identity, option: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Restorer(identity, **option)
+
+
+def test_everything_but_the_pixels_is_carried_over(identity: Identity) -> None:
+    pixels = np.zeros((20, 30, 3), np.uint16)
+    alpha = np.arange(600, dtype=np.uint16).reshape(20, 30)
+    photo = Photo(pixels=pixels, alpha=alpha, icc=b"profile", dpi=(300.0, 300.0), format="TIFF")
+    restored = Restorer(identity, tile="off").restore(photo)
+    np.testing.assert_array_equal(restored.alpha, alpha)
+    assert (restored.icc, restored.dpi, restored.format) == (b"profile", (300.0, 300.0), "TIFF")
+
+
+@pytest.fixture(scope="module")
+def denoiser() -> nn.Module:
+    return load_network(find_model(task="denoise"))
+
+
+def test_tiled_and_whole_differ_by_less_than_a_tenth_of_a_grey_level(denoiser: nn.Module) -> None:
+    from skimage.data import astronaut
+
+    noise = np.random.default_rng(0).normal(0, 25 / 255, astronaut().shape)
+    noisy = (astronaut() / 255 + noise).astype(np.float32)
+    whole = Restorer(denoiser, tile="off").restore_array(noisy)
+    tiled = Restorer(denoiser, tile=320).restore_array(noisy)
+    assert 255 * np.sqrt(np.mean((whole - tiled) ** 2)) < 0.1
+
+
+def test_bf16_changes_less_than_a_grey_level_on_average(denoiser: nn.Module, photo: NDArray[np.uint8]) -> None:
+    exact = Restorer(denoiser).restore_array(photo).astype(int)
+    quick = Restorer(denoiser, precision="bf16").restore_array(photo).astype(int)
+    assert 0 < np.abs(exact - quick).mean() < 1
