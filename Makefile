@@ -18,7 +18,7 @@ check: $(STAMP)  ## lint, types, layering
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-# constraints.txt pins a CPU build of torch: a bare install would bring gigabytes of CUDA
+# constraints.txt names versions that are known to work together
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
@@ -26,4 +26,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo runs dist build
+	rm -rf $(VENV) demo dist build

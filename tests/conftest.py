@@ -15,7 +15,8 @@ TINY_AST = {"embed_dim": 4, "depths": (1,) * 8 + (2,), "num_heads": (4, 4, 2, 2,
 
 @dataclass(frozen=True)
 class PlainConfig:
-    channels: int = 3
+    in_channels: int = 3
+    out_channels: int = 3
 
 
 class Identity(nn.Module):
@@ -26,7 +27,7 @@ class Identity(nn.Module):
 
     def __init__(self, channels: int = 3) -> None:
         super().__init__()
-        self.config = PlainConfig(channels)
+        self.config = PlainConfig(channels, channels)
         self.seen: list[tuple[int, ...]] = []
 
     def forward(self, image: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pellucid.degrade import GaussianNoise
 from pellucid.degrade.noise import GaussianNoiseParams
-from pellucid.errors import ConfigError, MissingExtraError
-from pellucid.imaging import Photo, read_photo, to_depth, write_photo
+from pellucid.errors import ConfigError, ImageError, MissingExtraError
+from pellucid.imaging import Photo, check_writable_suffix, read_photo, to_depth, write_photo
 from pellucid.inference import Restorer
 from pellucid.metrics import psnr, ssim
 
@@ -33,7 +33,13 @@ class DemoResult:
 
 
 def run_demo(
-    restorer: Restorer, picture: Path, *, image: Path | None = None, sigma: float = SIGMA, seed: int = 0
+    restorer: Restorer,
+    picture: Path,
+    *,
+    image: Path | None = None,
+    sigma: float = SIGMA,
+    seed: int = 0,
+    overwrite: bool = False,
 ) -> DemoResult:
     """Add noise to a photo, restore it, and write before and after side by side.
 
@@ -45,12 +51,14 @@ def run_demo(
         image: the photo; None takes scikit-image's astronaut (NASA, public domain).
         sigma: of the noise, on the scale of 0-255.
         seed: of the noise.
+        overwrite: replace ``picture`` if it exists (but never the photo).
 
     Raises:
         ImageError: the photo cannot be read, or the picture not written.
         ConfigError: the photo is smaller than 11 pixels a side, too small to score.
         MissingExtraError: no photo is given and scikit-image is not installed.
     """
+    _check_picture(picture, image, overwrite)
     photo = _sample_photo() if image is None else read_photo(image)
     clean = to_depth(photo.pixels, np.uint8)
     if min(clean.shape[:2]) < 11:
@@ -60,7 +68,6 @@ def run_demo(
     restored = restorer.restore_array(noisy)
     seconds = time.monotonic() - started
 
-    picture.parent.mkdir(parents=True, exist_ok=True)
     write_photo(Photo(pixels=side_by_side(noisy, restored)), picture)
     return DemoResult(
         picture=picture,
@@ -70,6 +77,19 @@ def run_demo(
         ssim_after=ssim(restored, clean),
         seconds=seconds,
     )
+
+
+def _check_picture(picture: Path, image: Path | None, overwrite: bool) -> None:
+    """Refuse, before the work, a picture that could not be written or would cost a file."""
+    check_writable_suffix(picture)
+    if image is not None and image.exists() and picture.exists() and picture.samefile(image):
+        raise ConfigError(f"{picture}: is the photo itself; choose another output")
+    if picture.exists() and not overwrite:
+        raise ConfigError(f"{picture}: exists already; --overwrite replaces it")
+    try:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{picture.parent}: cannot be made ({error.strerror})") from None
 
 
 def side_by_side(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.uint8]:

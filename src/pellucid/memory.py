@@ -1,7 +1,6 @@
 """What memory the machine has, and how PyTorch's CPU allocations are told to use it."""
 
 import ctypes
-import resource
 import sys
 from functools import cache
 from pathlib import Path
@@ -33,12 +32,6 @@ def available_bytes(device: torch.device) -> int:
     return min(_system_available(), _cgroup_available())
 
 
-def peak_resident_bytes() -> int:
-    """The largest resident set this process has had."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 def _system_available() -> int:
     try:
         fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
@@ -48,9 +41,21 @@ def _system_available() -> int:
 
 
 def _cgroup_available() -> int:
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit, used = (group / "memory.max").read_text().strip(), (group / "memory.current").read_text()
-        return sys.maxsize if limit == "max" else max(int(limit) - int(used), 0)
-    except (OSError, ValueError):
-        return sys.maxsize
+    """What a container's limit leaves, under either version of control groups; no limit is very much."""
+    root = Path("/sys/fs/cgroup")
+    for folder, limit, used in (
+        (root, "memory.max", "memory.current"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        try:
+            allowed = (folder / limit).read_text().strip()
+            if allowed == "max":
+                return sys.maxsize
+            taken = int((folder / used).read_text())
+            statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):
+            continue
+        # cached files are counted as used, and given up when memory is asked for
+        reclaimable = int(statistics.get("inactive_file", 0))
+        return max(int(allowed) - taken + reclaimable, 0)
+    return sys.maxsize

@@ -89,12 +89,18 @@ def test_a_folder_with_one_bad_file_exits_1_and_writes_the_rest(
         (["{in}", "-o", "{in}/photo.png/deeper/"], 1, "not a folder"),
         (["{in}", "-m", "no-such-model"], 2, "Unknown model"),
         (["{in}", "-t", "derian"], 2, "Did you mean 'derain'"),
-        (["{in}", "-m", "{in}/photo.png"], 1, "looks like a picture"),
-        (["{in}", "-m", "missing.pth"], 1, "no such file"),
+        (["{in}", "-m", "{in}/photo.png"], 2, "looks like a picture"),
+        (["{in}", "-m", "missing.pth"], 2, "no such file"),
         (["{in}", "--tile", "big"], 2, "--tile takes"),
         (["{in}", "--precision", "fp64"], 2, "precision must be"),
         (["{in}", "--device", "gpu"], 2, "device 'gpu'"),
-        (["{in}", "-o", "{in}"], 2, "would overwrite an input"),
+        (["{in}", "-o", "{in}"], 1, "would overwrite an input"),
+        (["{in}", "-m", "ast-s-denoise", "-t", "denoise"], 2, "not both"),
+        (["{in}", "--report", "{in}/photo.png"], 2, "exists already"),
+        (["{in}", "--report", "{in}/photo.png", "--overwrite"], 2, "only a .json"),
+        (["{in}", "--report", "{in}/no/r.json"], 2, "in a folder that exists"),
+        (["{in}", "--suffix", "x/y"], 2, "suffix"),
+        (["x" * 300], 1, "File name too long"),
         (["{in}/photo.png", "-o", "{in}/x.doc"], 2, "x.doc"),
     ],
 )
@@ -148,14 +154,27 @@ def test_demo_with_a_photo_of_ones_own(command: Run, tmp_path: Path) -> None:
     assert Image.open(out).size == (160, 128)
 
 
+@pytest.mark.parametrize("output", ["mine.png", "taken.png", "mine.png/x.png", "x.foo"])
+def test_demo_costs_no_file(command: Run, tmp_path: Path, output: str) -> None:
+    for name in ("mine.png", "taken.png"):
+        Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / name)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    code, printed, errors = command("demo", "--image", tmp_path / "mine.png", "-o", tmp_path / output)
+    assert code in (1, 2)
+    assert printed == ""
+    assert one_line(errors)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_benchmark_scores_a_folder(command: Run, photo_file: Path, weights: Path) -> None:
     code, printed, _ = command("benchmark", photo_file.parent, "--sigma", "0,25", "-m", weights, "--json")
     rows = json.loads(printed)
     assert code == 0
     assert [row["sigma"] for row in rows] == [0, 25]
-    assert rows[0]["noisy_psnr"] == float("inf")
+    assert rows[0]["noisy_psnr"] is None
     assert 19 < rows[1]["noisy_psnr"] < 23
     assert command("benchmark", photo_file.parent, "--sigma", "fifteen", "-m", weights)[0] == 2
+    assert command("benchmark", photo_file.parent, "--sigma=-5", "-m", weights)[0] == 2
     assert command("benchmark", "missing", "-m", weights)[0] == 2
 
 

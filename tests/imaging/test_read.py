@@ -340,3 +340,10 @@ def test_names_of_pictures():
     assert not looks_like_picture("holiday/.IMG_1.jpg")
     assert not looks_like_picture("notes.txt")
     assert ".tiff" in READABLE_SUFFIXES
+
+
+def test_further_frames_are_not_dropped_in_silence(tmp_path, caplog):
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
+    read_photo(tmp_path / "film.gif")
+    assert "holds 3 frames or pages" in caplog.text

@@ -69,6 +69,50 @@ def test_an_output_folder_inside_the_input_folder_is_not_an_input(tmp_path: Path
         assert [result.target for result in results] == [str(tmp_path / "out" / "a.png")]
 
 
+@pytest.mark.parametrize("output", [".", "..", "in/../out"])
+def test_an_output_folder_around_the_input_folder_excludes_nothing(
+    tmp_path: Path, restorer: Restorer, output: str
+) -> None:
+    picture(tmp_path / "in" / "deep" / "a.png")
+    (result,) = restore_files([tmp_path / "in" / "deep"], tmp_path / "in" / output, restorer=restorer)
+    assert result.error is None
+
+
+def test_pictures_that_cannot_be_read_yet_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "b.HEIC").write_bytes(b"")
+    assert len(plan_files([tmp_path]).jobs) == 1
+    assert "1 pictures of kinds that cannot be read" in caplog.text
+
+
+def test_several_pictures_do_not_become_one_file(tmp_path: Path) -> None:
+    sources = [picture(tmp_path / "a.png"), picture(tmp_path / "b.png")]
+    with pytest.raises(ConfigError, match="cannot become one file"):
+        plan_files(sources, tmp_path / "both.jpg")
+
+
+def test_a_suffix_is_part_of_a_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="suffix"):
+        plan_files([picture(tmp_path / "a.png")], suffix="x/y")
+
+
+def test_a_defect_in_one_photo_does_not_end_the_batch(
+    tmp_path: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / "in" / name)
+    real = Restorer.restore
+
+    def fail_once(self: Restorer, *arguments: object, **options: object) -> object:
+        monkeypatch.setattr(Restorer, "restore", real)
+        raise ZeroDivisionError("a defect\nin two lines")
+
+    monkeypatch.setattr(Restorer, "restore", fail_once)
+    first, second = restore_files([tmp_path / "in"], tmp_path / "out", restorer=restorer)
+    assert first.error == f"{tmp_path / 'in' / 'a.png'}: ZeroDivisionError: a defect"
+    assert second.error is None
+
+
 def test_globs_are_expanded_also_when_the_shell_did_not(tmp_path: Path) -> None:
     for name in ("a1.png", "a2.png", "b.png", "deep/a3.png"):
         picture(tmp_path / name)
@@ -87,8 +131,9 @@ def test_odd_names_are_names(tmp_path: Path, restorer: Restorer, name: str) -> N
 
 def test_two_results_never_share_a_place(tmp_path: Path) -> None:
     first, second = picture(tmp_path / "x" / "a.png"), picture(tmp_path / "y" / "a.png")
-    with pytest.raises(ConfigError, match="would both be written"):
-        plan_files([first, second], tmp_path / "out")
+    plan = plan_files([first, second], tmp_path / "out")
+    assert [job.source for job in plan.jobs] == [first]
+    assert f"{second}: would be written to" in str(plan.failures[0].error)
     assert len(plan_files([first, first], tmp_path / "out").jobs) == 1
 
 
@@ -97,10 +142,9 @@ def test_an_input_is_never_overwritten(tmp_path: Path, restorer: Restorer, outpu
     source = picture(tmp_path / "a.png")
     (tmp_path / "link.png").symlink_to(source)
     before = snapshot(tmp_path)
-    with pytest.raises(ConfigError, match="would overwrite an input"):
-        list(restore_files([source], tmp_path / output.format(name=tmp_path.name), restorer=restorer, overwrite=True))
-    with pytest.raises(ConfigError, match="would overwrite an input"):
-        list(restore_files([tmp_path], tmp_path, restorer=restorer, overwrite=True))
+    for inputs, into in (([source], output.format(name=tmp_path.name)), ([tmp_path], ".")):
+        results = list(restore_files(inputs, tmp_path / into, restorer=restorer, overwrite=True))
+        assert "would overwrite an input" in str(results[0].error)
     assert snapshot(tmp_path) == before
 
 

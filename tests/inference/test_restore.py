@@ -42,7 +42,7 @@ def test_an_array_gives_an_array_of_its_shape_and_type(identity: Identity, shape
     np.testing.assert_allclose(restored, array, atol=1e-3 if dtype == "float16" else 1e-7)
 
 
-@pytest.mark.parametrize("shape", [(3, 40, 50), (2, 3, 40, 50), (2, 1, 40, 50)])
+@pytest.mark.parametrize("shape", [(3, 40, 50), (4, 40, 50), (2, 3, 40, 50), (2, 1, 40, 50)])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.bfloat16])
 def test_a_tensor_gives_a_tensor_of_its_shape_and_type(
     identity: Identity, shape: tuple[int, ...], dtype: torch.dtype
@@ -52,6 +52,15 @@ def test_a_tensor_gives_a_tensor_of_its_shape_and_type(
     assert isinstance(restored, torch.Tensor)
     assert restored.dtype == dtype
     torch.testing.assert_close(restored, tensor)
+
+
+def test_dual_pixel_pairs_give_one_picture() -> None:
+    network = pellucid.create_network(
+        "restormer", dim=2, num_blocks=(1,) * 4, num_heads=(1,) * 4, in_channels=6, dual_pixel=True
+    )
+    pair = RNG.random((40, 50, 6)).astype(np.float32)
+    assert pellucid.restore(pair, model=network, tile="off").shape == (40, 50, 3)
+    assert pellucid.restore(torch.rand(6, 40, 50), model=network).shape == (3, 40, 50)
 
 
 def test_an_array_with_alpha_keeps_it(tiny_ast: nn.Module) -> None:
@@ -103,6 +112,7 @@ def test_the_bundled_denoiser_helps(photo: NDArray[np.uint8]) -> None:
         ({"model": "ast-s-denois"}, "Did you mean 'ast-s-denoise'"),
         ({"task": "derian"}, "Did you mean 'derain'"),
         ({"task": "derain"}, "No weights for 'derain'"),
+        ({"task": "denoise", "model": "ast-s-denoise"}, "not both"),
     ],
 )
 def test_unknown_models_and_tasks_name_the_nearest(options: dict[str, str], message: str) -> None:

@@ -102,6 +102,22 @@ def test_a_damaged_state_is_one_clear_line(config: TrainConfig) -> None:
         train(config, GaussianNoise(), VALIDATION, resume=True)
 
 
+def test_another_networks_run_is_not_resumed(config: TrainConfig, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ConfigError, match="no such file to resume"):
+        train(config, GaussianNoise(), VALIDATION, resume=True)
+    train(config, GaussianNoise(), VALIDATION)
+    with pytest.raises(ConfigError, match="was made with batch 2, not 3"):
+        train(replace(config, batch=3), GaussianNoise(), VALIDATION, resume=True)
+    train(replace(config, iterations=8, lr=1e-4), GaussianNoise(), VALIDATION, resume=True)
+    assert "resumed with lr 0.0001 instead of 0.001" in caplog.text
+
+
+def test_gradient_checkpointing_changes_nothing_but_memory(config: TrainConfig) -> None:
+    plain = run(replace(config, out=config.out / "a"))
+    recomputed = run(replace(config, out=config.out / "b", gradient_checkpointing=True))
+    assert all(torch.allclose(recomputed[key], tensor, atol=1e-6) for key, tensor in plain.items())
+
+
 def test_impossible_settings_are_refused(config: TrainConfig) -> None:
     with pytest.raises(ConfigError, match="batch"):
         replace(config, batch=0)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import ConfigError
-from pellucid.imaging import looks_like_picture, read_photo, to_depth
+from pellucid.imaging import find_pictures, read_photo, to_depth
 from pellucid.inference import Restorer
 from pellucid.metrics import psnr, ssim
 
@@ -57,7 +57,7 @@ def evaluate_gaussian(
         ImageError: a picture that cannot be read.
     """
     for folder in folders:
-        paths = sorted(path for path in folder.rglob("*") if looks_like_picture(path)) if folder.is_dir() else []
+        paths = find_pictures(folder)
         if not paths:
             raise ConfigError(f"{folder}: no such folder, or no picture in it")
         for sigma in sigmas:

@@ -95,7 +95,8 @@ class TransposedAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         qkv = self.qkv_depthwise(self.qkv(x))
-        q, k, v = rearrange(qkv, "b (qkv h c) y x -> qkv b h c (y x)", qkv=3, h=self.heads)
+        # contiguous along space, where PyTorch then adds pairwise: half the rounding error of strided sums
+        q, k, v = rearrange(qkv, "b (qkv h c) y x -> qkv b h c (y x)", qkv=3, h=self.heads).contiguous()
         q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
         logits = q @ k.mT * self.temperature
         x = self.weighting(logits).to(v.dtype) @ v

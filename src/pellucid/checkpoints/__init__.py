@@ -1,6 +1,6 @@
 """Weights files: read safely, recognised by their shapes, loaded strictly, saved with what they are."""
 
-from pellucid.checkpoints.load import Checkpoint, load_network, open_checkpoint
+from pellucid.checkpoints.load import Checkpoint, build_network, load_network, open_checkpoint
 from pellucid.checkpoints.save import save_network
 
-__all__ = ["Checkpoint", "load_network", "open_checkpoint", "save_network"]
+__all__ = ["Checkpoint", "build_network", "load_network", "open_checkpoint", "save_network"]

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pellucid.checkpoints.read import StoredWeights, read_weights
-from pellucid.errors import CheckpointError, ModelError
+from pellucid.errors import CheckpointError, PellucidError
 from pellucid.models.family import Family
 from pellucid.models.registry import FAMILIES, build, with_overrides
 
@@ -59,11 +59,15 @@ def load_network(path: str | PathLike[str], **overrides: Any) -> nn.Module:
             fit; the message names the key.
         ModelError: an override that is no field, or makes an impossible config.
     """
-    checkpoint = open_checkpoint(path)
+    return build_network(open_checkpoint(path), **overrides)
+
+
+def build_network(checkpoint: Checkpoint, **overrides: Any) -> nn.Module:
+    """The network of a checkpoint that was opened; as ``load_network``."""
     config = with_overrides(checkpoint.config, overrides)
     for field, value in checkpoint.assumed.items():
         if field not in overrides:
-            log.info("%s does not record %s: assumed %s (override with %s=...)", path, field, value, field)
+            log.info("%s does not record %s: assumed %s (override with %s=...)", checkpoint.path, field, value, field)
     network = build(config)
     _check_fit(checkpoint, network.state_dict())
     network.load_state_dict({key: tensor.float() for key, tensor in checkpoint.state.items()})
@@ -79,12 +83,9 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
     stored = read_weights(path)
     for family in FAMILIES.values():
         for official in (False, True):
-            state = family.from_official(stored.state) if official else stored.state
-            if family.recognises(state):
-                config, assumed = _config_of(stored, family, state)
-                return Checkpoint(
-                    stored.path, family, config, assumed, state, stored.container, stored.metadata, official
-                )
+            checkpoint = _recognise(stored, family, official=official)
+            if checkpoint:
+                return checkpoint
     key, tensor = next(iter(stored.state.items()))
     raise CheckpointError(
         f"{path}: of no known family ({', '.join(FAMILIES)}); it holds {len(stored.state)} tensors, "
@@ -92,17 +93,29 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
     )
 
 
+def _recognise(stored: StoredWeights, family: Family, *, official: bool) -> Checkpoint | None:
+    """The checkpoint, if it is of this family and in these names."""
+    if not family.recognises({family.renaming.to_ours(key) if official else key for key in stored.state}):
+        return None
+    try:
+        state = family.from_official(stored.state) if official else stored.state
+        config, assumed = _config_of(stored, family, state)
+    except KeyError as error:
+        key = str(error.args[0])
+        key = family.renaming.to_official(key) if official else key
+        raise CheckpointError(f"{stored.path}: looks like {family.name}, but has no key '{key}'") from None
+    except (PellucidError, ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        # shapes that no network has can fail anywhere in the reading of them
+        raise CheckpointError(f"{stored.path}: looks like {family.name}, but its shapes do not fit: {error}") from None
+    return Checkpoint(stored.path, family, config, assumed, state, stored.container, stored.metadata, official)
+
+
 def _config_of(stored: StoredWeights, family: Family, state: dict[str, Tensor]) -> tuple[Any, Mapping[str, Any]]:
     """The config that our own files record, or what shapes tell."""
-    try:
-        if "config" in stored.metadata:
-            return family.config(**json.loads(stored.metadata["config"])), {}
-        inferred = family.infer_config(state)
-        return inferred.config, inferred.assumed
-    except KeyError as error:
-        raise CheckpointError(f"{stored.path}: looks like {family.name}, but has no key {error}") from None
-    except (ModelError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{stored.path}: looks like {family.name}, but {error}") from None
+    if "config" in stored.metadata:
+        return family.config(**json.loads(stored.metadata["config"])), {}
+    inferred = family.infer_config(state)
+    return inferred.config, inferred.assumed
 
 
 def _check_fit(checkpoint: Checkpoint, expected: Mapping[str, Tensor]) -> None:

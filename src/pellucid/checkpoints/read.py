@@ -1,6 +1,7 @@
 """Tensors out of a file, without ever running what is in it."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -45,6 +46,8 @@ def read_weights(path: str | PathLike[str]) -> StoredWeights:
 def _read_head(path: Path) -> bytes:
     if path.is_dir():
         raise CheckpointError(f"{path}: is a folder, not a weights file")
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path}: is not an ordinary file")
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -69,7 +72,9 @@ def _read_safetensors(path: Path) -> StoredWeights:
 
 def _read_torch(path: Path) -> StoredWeights:
     try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles it is about to refuse
+            data = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path}: holds more than tensors, or is damaged; it was not run ({_one_line(error)})"
@@ -89,15 +94,14 @@ def _unwrap(data: Any) -> tuple[str, Mapping[Any, Any]]:
     if not isinstance(data, Mapping):
         return "nothing", {}
     for name in CONTAINERS:
-        if isinstance(data.get(name), Mapping):
+        if isinstance(data.get(name), Mapping) and data[name]:
             return name, data[name]
     return "bare", data
 
 
 def _strip_wrappers(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    for wrapper in WRAPPERS:
-        if all(key.startswith(wrapper) for key in state):
-            state = {key.removeprefix(wrapper): tensor for key, tensor in state.items()}
+    while wrapper := next((w for w in WRAPPERS if all(key.startswith(w) for key in state)), None):
+        state = {key.removeprefix(wrapper): tensor for key, tensor in state.items()}
     return state
 
 

@@ -1,7 +1,6 @@
 """Networks into safetensors files that say what they are."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from os import PathLike
@@ -11,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from pellucid.atomic import replacing
 from pellucid.errors import CheckpointError
 from pellucid.models.registry import family_of
 
@@ -47,11 +47,8 @@ def save_network(
         **(notes or {}),
     }
     state = {key: tensor.detach().cpu().to(dtype).contiguous() for key, tensor in network.state_dict().items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(state, temporary, metadata)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            save_file(state, temporary, metadata)
     except Exception as error:  # safetensors wraps OSError in its own kind
         raise CheckpointError(f"{path}: cannot be written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

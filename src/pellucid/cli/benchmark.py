@@ -1,6 +1,5 @@
 """``pellucid benchmark``: scores on clean pictures under the literature's protocol."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,16 +24,8 @@ def benchmark(
 ) -> None:
     """Test a denoiser: Gaussian noise, PSNR and SSIM in RGB, means over each folder."""
     from pellucid.benchmark.gaussian import evaluate_gaussian
-    from pellucid.checkpoints import load_network
-    from pellucid.inference import Restorer
-    from pellucid.zoo import find_model
 
-    restorer = Restorer(
-        load_network(find_model(model, "denoise")),
-        tile=options.parse_tile(tile),
-        precision=precision,
-        device=device,
-    )
+    _, restorer = options.load_restorer(model, None, tile=tile, precision=precision, device=device)
     rows: list[GaussianRow] = []
     if not as_json:
         typer.echo(
@@ -48,11 +39,14 @@ def benchmark(
                 f"{row.noisy_ssim:>8.4f}{row.ssim:>10.4f}"
             )
     if as_json:
-        typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        typer.echo(options.to_json([asdict(row) for row in rows]))
 
 
 def _parse_sigmas(text: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")]
+        sigmas = [float(part) for part in text.split(",")]
     except ValueError:
-        raise ConfigError(f"--sigma takes numbers separated by commas, not '{text}'") from None
+        sigmas = [-1.0]
+    if not all(0 <= sigma < float("inf") for sigma in sigmas):
+        raise ConfigError(f"--sigma takes numbers ≥ 0 separated by commas, not '{text}'")
+    return sigmas

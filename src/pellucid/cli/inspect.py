@@ -1,6 +1,5 @@
 """``pellucid inspect``: what a checkpoint is."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ def inspect(
     as_json: options.Json = False,
 ) -> None:
     """Say what a checkpoint is: family, config, parameters, multiply-adds at 256x256."""
-    from pellucid.checkpoints import load_network, open_checkpoint
+    from pellucid.checkpoints import build_network, open_checkpoint
     from pellucid.models.cost import count_macs, count_parameters
 
     checkpoint = open_checkpoint(file)
@@ -26,14 +25,14 @@ def inspect(
         "family": checkpoint.family.name,
         "container": checkpoint.container,
         "names": "the authors'" if checkpoint.official else "pellucid's",
-        "parameters": count_parameters(load_network(file)),
+        "parameters": count_parameters(build_network(checkpoint)),
         "gmacs_256": round(count_macs(checkpoint.config, SIDE, SIDE) / 1e9, 3),
         "config": asdict(checkpoint.config),
         "assumed": dict(checkpoint.assumed),
         "metadata": {key: value for key, value in checkpoint.metadata.items() if key != "config"},
     }
     if as_json:
-        typer.echo(json.dumps(facts, indent=2))
+        typer.echo(options.to_json(facts))
         return
     for name, value in facts.items():
         if isinstance(value, dict):

@@ -4,7 +4,6 @@ Exit codes: 0 done; 1 some inputs failed (each named, the others written); 2 wro
 """
 
 import logging
-import os
 import sys
 from typing import Annotated
 
@@ -64,7 +63,6 @@ def run() -> None:
     except PellucidError as error:
         typer.echo(f"pellucid: {error}", err=True)
         sys.exit(1)
-    except BrokenPipeError:
-        # whoever read our output has gone; Python would complain again when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        typer.echo(f"pellucid: {error.filename or 'the system says'}: {error.strerror}", err=True)
         sys.exit(1)

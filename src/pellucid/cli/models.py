@@ -1,6 +1,5 @@
 """``pellucid models``: what weights there are."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -21,7 +20,7 @@ def models(
 
     found = list_models(task)
     if as_json:
-        typer.echo(json.dumps([asdict(model) for model in found], indent=2))
+        typer.echo(options.to_json([asdict(model) for model in found]))
         return
     table = Table("name", "task", "parameters", "GMACs at 256²", "licence", "measured, dB", box=None)
     for model in found:

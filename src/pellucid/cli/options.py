@@ -1,11 +1,16 @@
 """Options that several verbs share."""
 
+import json
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pellucid.errors import ConfigError
+from pellucid.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from pellucid.inference import Restorer
 
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="A name from 'pellucid models', or a checkpoint file.")
@@ -15,6 +20,7 @@ Tile = Annotated[str, typer.Option("--tile", help="auto, off, or the side of til
 Overlap = Annotated[int, typer.Option("--overlap", help="Pixels by which neighbouring tiles overlap.")]
 Precision = Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps ...")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 OutputFile = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
 
@@ -30,3 +36,42 @@ def parse_tile(tile: str) -> str | int:
     if tile.isdecimal():
         return int(tile)
     raise ConfigError(f"--tile takes auto, off or a number of pixels, not '{tile}'")
+
+
+def load_restorer(
+    model: str | None,
+    task: str | None,
+    *,
+    tile: str = "auto",
+    overlap: int = 64,
+    precision: str = "fp32",
+    device: str = "auto",
+) -> "tuple[Path, Restorer]":
+    """The weights that the options mean, and a restorer with them.
+
+    Raises:
+        ConfigError, ModelError: options that mean nothing, or weights that cannot be loaded.
+    """
+    from pellucid.checkpoints import load_network
+    from pellucid.inference import Restorer
+    from pellucid.zoo import find_model
+
+    weights = find_model(model, task)
+    try:
+        network = load_network(weights)
+    except CheckpointError as error:
+        raise ConfigError(str(error)) from error
+    return weights, Restorer(network, tile=parse_tile(tile), overlap=overlap, precision=precision, device=device)
+
+
+def to_json(value: Any) -> str:
+    """Indented JSON, in which an infinite number (the PSNR of equal pictures) is null: JSON has none."""
+    return json.dumps(_finite(value), indent=2, default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -4,7 +4,15 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from pellucid.inference.files import FileResult, Job, Plan
 
@@ -18,7 +26,7 @@ class FileProgress:
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TaskProgressColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
@@ -39,18 +47,19 @@ class FileProgress:
 
     def plan(self, plan: Plan) -> None:
         """Learn how many pictures there are."""
-        self._bars.update(self._files, total=len(plan.jobs))
+        self._bars.update(self._files, total=len(plan.jobs), description=f"{len(plan.jobs)} pictures")
 
     def start(self, job: Job, pixels: int) -> None:
         """Show a picture that was read."""
-        self._tiles = self._bars.add_task(f"  {job.source.name} (MP)", total=round(pixels / MEGA, 2), rate="")
+        name = f"  {job.source.name}, {pixels / MEGA:.1f} MP"
+        self._tiles = self._bars.add_task(name, total=pixels, rate="")
 
     def advance(self, pixels: int) -> None:
         """Count pixels that are finished."""
         if self._tiles is not None:
             speed = next(t.speed for t in self._bars.tasks if t.id == self._tiles)
-            rate = f"{speed:.2f} MP/s" if speed else ""
-            self._bars.update(self._tiles, advance=round(pixels / MEGA, 2), rate=rate)
+            rate = f"{speed / MEGA:.2f} MP/s" if speed else ""
+            self._bars.update(self._tiles, advance=pixels, rate=rate)
 
     def finish(self, result: FileResult) -> None:
         """Take a picture off the screen and count it, if it was ever one."""

@@ -1,6 +1,5 @@
 """``pellucid restore``: files, folders and globs in, restored pictures out."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,23 +24,18 @@ def restore(
     precision: options.Precision = "fp32",
     device: options.Device = "auto",
     suffix: Annotated[str, typer.Option(help="Added to names when there is no -o: photo_SUFFIX.jpg.")] = "restored",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    overwrite: options.Overwrite = False,
     report: Annotated[Path | None, typer.Option("--report", help="Write what was done to a JSON file.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Restore pictures. Exit code 1 if some failed; the others are written all the same."""
-    from pellucid.checkpoints import load_network
     from pellucid.cli.progress import FileProgress
-    from pellucid.inference import Restorer, restore_files
-    from pellucid.zoo import find_model
+    from pellucid.inference import restore_files
 
-    weights = find_model(model, task)
-    restorer = Restorer(
-        load_network(weights),
-        tile=options.parse_tile(tile),
-        overlap=overlap,
-        precision=precision,
-        device=device,
+    if report:
+        _check_report(report, overwrite=overwrite)
+    weights, restorer = options.load_restorer(
+        model, task, tile=tile, overlap=overlap, precision=precision, device=device
     )
     results: list[FileResult] = []
     with FileProgress() as progress:
@@ -58,11 +52,11 @@ def restore(
             results.append(result)
             progress.finish(result)
             if result.error:
-                typer.echo(f"pellucid: {result.error}", err=True)
+                typer.echo(_printable(f"pellucid: {result.error}"), err=True)
             elif not as_json:
-                typer.echo(result.target)
+                typer.echo(_printable(result.target))
 
-    summary = json.dumps({"model": str(weights), "files": [asdict(result) for result in results]}, indent=2)
+    summary = options.to_json({"model": weights, "files": [asdict(result) for result in results]})
     if as_json:
         typer.echo(summary)
     if report:
@@ -71,12 +65,29 @@ def restore(
         raise typer.Exit(1)
 
 
+def _printable(text: str | None) -> str:
+    """File names that are not valid Unicode, spelt so that any terminal takes them."""
+    return str(text).encode(errors="backslashreplace").decode()
+
+
+def _check_report(path: Path, *, overwrite: bool) -> None:
+    """Refuse, before the work, a report that could not be written or would cost a file."""
+    from pellucid.errors import ConfigError
+
+    if path.is_dir() or not path.parent.is_dir():
+        raise ConfigError(f"{path}: the report needs a file name in a folder that exists")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path}: exists already; --overwrite replaces it")
+    if path.exists() and path.suffix != ".json":
+        raise ConfigError(f"{path}: only a .json file is ever replaced by a report")
+
+
 def _write_report(path: Path, text: str) -> None:
+    from pellucid.atomic import replacing
     from pellucid.errors import ImageError
 
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_text(text + "\n")
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_text(text + "\n")
     except OSError as error:
         raise ImageError(f"{path}: the report cannot be written: {error.strerror}") from None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pellucid.data.augment import SYMMETRIES, symmetry
 from pellucid.errors import ConfigError
-from pellucid.imaging import looks_like_picture, read_photo, to_depth
+from pellucid.imaging import find_pictures, read_photo, to_depth
 
 
 class Degradation(Protocol):
@@ -35,7 +35,7 @@ def load_folder(folder: Path, *, smallest: int = 1) -> list[Tensor]:
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder of training photos")
-    paths = sorted(path for path in folder.rglob("*") if looks_like_picture(path))
+    paths = find_pictures(folder)
     if not paths:
         raise ConfigError(f"{folder}: holds no picture that pellucid can read")
     photos: list[Tensor] = []

@@ -3,7 +3,7 @@
 from pellucid.imaging.color import to_depth
 from pellucid.imaging.metadata import JpegSettings
 from pellucid.imaging.photo import Photo
-from pellucid.imaging.read import MAX_PIXELS, READABLE_SUFFIXES, looks_like_picture, read_photo
+from pellucid.imaging.read import MAX_PIXELS, READABLE_SUFFIXES, find_pictures, looks_like_picture, read_photo
 from pellucid.imaging.write import WRITABLE_SUFFIXES, check_writable_suffix, write_photo
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "JpegSettings",
     "Photo",
     "check_writable_suffix",
+    "find_pictures",
     "looks_like_picture",
     "read_photo",
     "to_depth",

@@ -1,5 +1,6 @@
 """From a picture file to a Photo, at the depth that the file holds."""
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from pellucid.imaging.photo import Photo
 
 if TYPE_CHECKING:
     import pyvips
+
+_log = logging.getLogger(__name__)
 
 MAX_PIXELS = 1_000_000_000
 """Larger pictures are refused from their header: a file of a few bytes can claim any size."""
@@ -51,6 +54,12 @@ def looks_like_picture(path: str | os.PathLike[str]) -> bool:
     """Tell from the name alone whether a file found in a folder is worth opening; hidden files are not."""
     path = Path(path)
     return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".")
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """Every file below a folder that looks like a picture, sorted; hidden files and folders are passed over."""
+    found = (path for path in folder.rglob("*") if looks_like_picture(path) and path.is_file())
+    return sorted(path for path in found if not any(p.startswith(".") for p in path.relative_to(folder).parts))
 
 
 def read_photo(path: str | os.PathLike[str]) -> Photo:
@@ -113,6 +122,11 @@ def _read(path: Path) -> Photo:
 def _read_opened(image: Image.Image, path: Path) -> Photo:
     """Decode with libvips what Pillow would cut to 8 bits, and all else with Pillow."""
     _refuse_huge(image.width, image.height)
+    with quiet_pillow():
+        frames: int = getattr(image, "n_frames", 1)
+    # the further frames of a camera's MPO are previews
+    if frames > 1 and image.format != "MPO":
+        _log.warning("%s: holds %d frames or pages, of which only the first is read", path, frames)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         # Pillow looks at a TIFF's tags and size once more while it decodes
         with quiet_pillow():

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import secrets
 import struct
 import zlib
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, TiffTags
 from PIL import TiffImagePlugin as tiff
 
+from pellucid.atomic import replacing
 from pellucid.errors import ConfigError, ImageError, did_you_mean
 from pellucid.imaging.color import to_depth
 from pellucid.imaging.metadata import EXIF_PREFIX, STORAGE_TAGS, quiet_pillow
@@ -96,19 +96,14 @@ def _refuse_target(path: Path, overwrite: bool) -> None:
         raise ImageError("is a folder; name a file in it")
     if not path.parent.is_dir():
         raise ImageError(f"the folder {path.parent} does not exist; create it first")
-    if not overwrite and path.exists():
+    if not overwrite and os.path.lexists(path):  # a dangling link is somebody's too
         raise ImageError("exists already, and overwriting was not asked for")
 
 
 def _write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
     """Fill a hidden neighbour and rename it, so that no one ever finds half a picture under ``path``."""
-    unfinished = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
-    try:
-        with unfinished.open("xb") as file:
-            write(file)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as unfinished, unfinished.open("xb") as file:
+        write(file)
 
 
 def _container(path: Path) -> _Container:

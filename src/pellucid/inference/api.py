@@ -53,7 +53,8 @@ def restore(
             Floats are nominally in [0, 1] and neither clipped nor rounded. C is 1 or 3, with alpha 2 or
             4 (alpha comes back untouched), or what the network takes.
         task: what is wrong with the picture: "denoise" if neither task nor model is given.
-        model: a name from ``list_models``, a checkpoint's path or a network; goes before ``task``.
+        model: a name from ``list_models``, a checkpoint's path, or a network from ``load_network`` (which is
+            put in eval mode).
         tile: "auto" (by available memory), "off" (whole) or a side in pixels.
         overlap: of neighbouring tiles, in pixels.
         precision: "fp32", "bf16" or "fp16".
@@ -61,7 +62,7 @@ def restore(
 
     Raises:
         ImageError: a file that cannot be read, or an array or tensor of no such shape.
-        ModelError: no such model or task.
+        ModelError: no such model or task, or both at once.
         CheckpointError: weights that cannot be loaded.
         RestoreError: not enough memory for the smallest tile, or damaged weights.
         ConfigError: an option without such a value.
@@ -101,7 +102,7 @@ def _restore_array(restorer: Restorer, array: NDArray[Any]) -> NDArray[Any]:
         raise ImageError(f"Arrays must be (H, W) or (H, W, C), not {array.shape}")
     if array.ndim == 2:
         return restorer.restore_array(array[:, :, None])[:, :, 0]
-    if array.shape[2] not in (2, 4):
+    if array.shape[2] not in (2, 4) or array.shape[2] == restorer.channels:
         return restorer.restore_array(array)
     colour, alpha = array[:, :, :-1], array[:, :, -1:]
     return np.concatenate([restorer.restore_array(colour), alpha], axis=2)
@@ -115,6 +116,6 @@ def _restore_tensor(restorer: Restorer, tensor: Tensor) -> Tensor:
     images = tensor if tensor.ndim == 4 else tensor[None]
     plain = images.detach().cpu()
     plain = plain if plain.dtype == torch.uint8 else plain.float()  # NumPy has no bfloat16
-    restored = [restorer.restore_array(image.permute(1, 2, 0).numpy()) for image in plain]
+    restored = [_restore_array(restorer, image.permute(1, 2, 0).numpy()) for image in plain]
     result = torch.from_numpy(np.stack(restored)).permute(0, 3, 1, 2).to(tensor)
     return result if tensor.ndim == 4 else result[0]

@@ -1,5 +1,6 @@
 """Restoring files and folders: what goes where, each file by itself, no file at risk."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +12,17 @@ from pellucid.errors import ConfigError, ImageError, PellucidError
 from pellucid.imaging import (
     WRITABLE_SUFFIXES,
     check_writable_suffix,
-    looks_like_picture,
+    find_pictures,
     read_photo,
     write_photo,
 )
 from pellucid.inference.restorer import OnTile, Restorer
+
+log = logging.getLogger(__name__)
+
+UNREADABLE_PICTURES = frozenset(
+    {".heic", ".heif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".psd"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,33 +77,29 @@ def plan_files(
         suffix: the "restored" of these names.
 
     Raises:
-        ConfigError: two inputs would be written to one file, an input would be overwritten, or the output's
-            ending names no format that can be written.
+        ConfigError: the output's ending names no format that can be written, several inputs are to become
+            one file, or the suffix is no part of a name.
     """
     into = None if output is None else Path(output)
-    is_folder = into is not None and (
-        into.is_dir()
-        or not into.suffix
-        or os.fspath(output or "").endswith(("/", os.sep))
-        or len(inputs) > 1
-        or any(Path(name).is_dir() or _is_pattern(name) for name in inputs)
-    )
+    if not suffix or "/" in suffix or os.sep in suffix:
+        raise ConfigError(f"suffix must be part of a file name, not '{suffix}'")
+    is_folder = into is not None and _names_folder(into, output, inputs)
     if into is not None and not is_folder:
         _check_ending(into)
 
     jobs: list[Job] = []
     failures: list[FileResult] = []
     for name in inputs:
-        found = _expand(name, beside=into if is_folder else None)
+        found = _expand(name, excluding=into if is_folder else None)
         if isinstance(found, str):
             failures.append(FileResult(source=os.fspath(name), error=found))
             continue
         root = Path(name) if Path(name).is_dir() else None
         for source in found:
             jobs.append(Job(source, _target(source, root, into, is_folder=is_folder, suffix=suffix)))
-    jobs = list(dict.fromkeys(jobs))  # a file named twice is one
-    _check_targets(jobs)
-    return Plan(tuple(jobs), tuple(failures))
+    clashes = _clashes(jobs := list(dict.fromkeys(jobs)))  # a file named twice is one
+    failures += [FileResult(source=str(job.source), error=error) for job, error in clashes.items()]
+    return Plan(tuple(job for job in jobs if job not in clashes), tuple(failures))
 
 
 def restore_files(
@@ -152,9 +155,14 @@ def _restore_file(
         job.target.parent.mkdir(parents=True, exist_ok=True)
         write_photo(restored, job.target, overwrite=overwrite)
     except PellucidError as error:
-        return FileResult(source=source, error=_naming(source, str(error)))
+        message = str(error)
+        named = message.startswith((source, target))
+        return FileResult(source=source, error=message if named else f"{source}: {message}")
     except OSError as error:
         return FileResult(source=source, error=f"{error.filename or target}: {error.strerror}")
+    except Exception as error:  # a defect, of ours or of a library: one photo must never end a batch
+        log.debug("unexpected", exc_info=True)
+        return FileResult(source=source, error=f"{source}: {type(error).__name__}: {error}".split("\n")[0])
     return FileResult(
         source=source,
         target=target,
@@ -182,25 +190,37 @@ def _check_destination(target: Path, overwrite: bool) -> None:
         raise ImageError(f"{target}: cannot be written, no permission to write to {folder}")
 
 
-def _naming(source: str, message: str) -> str:
-    return message if ": " in message else f"{source}: {message}"
+def _names_folder(
+    output: Path, spelling: str | os.PathLike[str] | None, inputs: Sequence[str | os.PathLike[str]]
+) -> bool:
+    """Whether results go into ``output``, or become it."""
+    if output.is_dir() or not output.suffix or str(spelling).endswith(("/", os.sep)):
+        return True
+    several = len(inputs) > 1 or any(Path(name).is_dir() or _is_pattern(name) for name in inputs)
+    if several and output.suffix.lower() in WRITABLE_SUFFIXES:
+        raise ConfigError(f"{output}: several pictures cannot become one file; name a folder")
+    return several
 
 
 def _is_pattern(name: str | os.PathLike[str]) -> bool:
     return has_magic(os.fspath(name)) and not Path(name).exists()
 
 
-def _expand(name: str | os.PathLike[str], *, beside: Path | None) -> list[Path] | str:
+def _expand(name: str | os.PathLike[str], *, excluding: Path | None) -> list[Path] | str:
     """The picture files that an argument means, or why it means none."""
     path = Path(name)
     if path.is_dir():
-        found = [p for p in sorted(path.rglob("*")) if p.is_file() and looks_like_picture(p)]
-        # an output folder inside the input folder holds results, not inputs
-        found = [p for p in found if beside is None or path == beside or not p.is_relative_to(beside)]
+        found = find_pictures(path)
+        if excluding is not None and path.resolve() in excluding.resolve().parents:
+            # an output folder inside the input folder holds results, not inputs
+            found = [p for p in found if excluding.resolve() not in p.resolve().parents]
+        skipped = sum(p.suffix.lower() in UNREADABLE_PICTURES for p in path.rglob("*"))
+        if skipped:
+            log.warning("%s: %d pictures of kinds that cannot be read yet (HEIC, raw ...) are left out", name, skipped)
         return found or f"{name}: a folder without pictures"
     if _is_pattern(name):
-        found = [Path(match) for match in sorted(glob(os.fspath(name), recursive=True))]  # noqa: PTH207, Path.glob wants a root
-        return [p for p in found if p.is_file()] or f"{name}: matches no file"
+        matches = [Path(match) for match in sorted(glob(os.fspath(name), recursive=True))]  # noqa: PTH207, no root
+        return [match for match in matches if match.is_file()] or f"{name}: matches no file"
     if not path.exists():
         return f"{name}: no such file or folder"
     return [path]
@@ -218,14 +238,17 @@ def _target(source: Path, root: Path | None, into: Path | None, *, is_folder: bo
     return source.with_name(f"{source.stem}_{suffix}{ending}")
 
 
-def _check_targets(jobs: Sequence[Job]) -> None:
-    """No two results in one place, and none in the place of an input."""
+def _clashes(jobs: Sequence[Job]) -> dict[Job, str]:
+    """Jobs that must not be done, and why: their result has the place of an input, or of an earlier result."""
     sources = {job.source.resolve() for job in jobs}
     taken: dict[Path, Path] = {}
+    clashes: dict[Job, str] = {}
     for job in jobs:
         place = job.target.resolve()
         if place in sources:
-            raise ConfigError(f"{job.target}: would overwrite an input; choose another output")
-        if place in taken:
-            raise ConfigError(f"{taken[place]} and {job.source} would both be written to {job.target}")
-        taken[place] = job.source
+            clashes[job] = f"{job.target}: would overwrite an input; choose another output"
+        elif place in taken:
+            clashes[job] = f"{job.source}: would be written to {job.target}, as {taken[place]} is"
+        else:
+            taken[place] = job.source
+    return clashes

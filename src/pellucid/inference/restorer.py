@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pellucid.errors import ConfigError, ImageError, RestoreError
-from pellucid.imaging import Photo
+from pellucid.imaging import Photo, to_depth
 from pellucid.inference.tiling import Axis, Span, cover
 from pellucid.memory import available_bytes
-from pellucid.models.cost import image_channels, peak_activation_bytes
+from pellucid.models.cost import peak_activation_bytes
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Restorer:
         return photo.with_pixels(self.restore_array(photo.pixels, on_tile=on_tile))
 
     def restore_array(self, pixels: NDArray[Any], *, on_tile: OnTile | None = None) -> NDArray[Any]:
-        """Restore (H, W, C) pixels; gives back the same shape and dtype.
+        """Restore (H, W, C) pixels; gives back the same shape (but one view of a dual-pixel pair) and dtype.
 
         Integers are rounded and saturate; floats, nominally in [0, 1], are neither clipped nor rounded.
         A network for colour sees grey as R = G = B; one for grey sees each channel by itself.
@@ -86,9 +86,12 @@ class Restorer:
         """
         if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
             raise ImageError("the picture holds infinite or undefined values")
-        restored = np.empty_like(pixels)
+        if pixels.shape[2] not in (1, self.channels) and self.channels != 1:
+            raise RestoreError(f"this network takes images of {self.channels} channels, not {pixels.shape[2]}")
+        channels = self._channels_out(pixels.shape[2])
+        restored = np.empty((*pixels.shape[:2], channels), pixels.dtype)
         for top, band in self._bands(pixels, on_tile):
-            restored[top : top + len(band)] = _to_depth(band, pixels.dtype)
+            restored[top : top + len(band)] = _from_float(band, pixels.dtype)
         return restored
 
     def _bands(self, pixels: NDArray[Any], on_tile: OnTile | None) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -98,9 +101,10 @@ class Restorer:
         """
         tile = self._tile_side(pixels.shape[:2])
         rows, columns = self._cover(pixels.shape[0], tile), self._cover(pixels.shape[1], tile)
-        carried = np.zeros((0, *pixels.shape[1:]), np.float32)  # what the next row of tiles still adds to
+        width, channels = pixels.shape[1], self._channels_out(pixels.shape[2])
+        carried = np.zeros((0, width, channels), np.float32)  # what the next row of tiles still adds to
         for row, ((top, bottom), row_weight) in enumerate(zip(rows.spans, rows.weights, strict=True)):
-            band = np.zeros((bottom - top, *pixels.shape[1:]), np.float32)
+            band = np.zeros((bottom - top, width, channels), np.float32)
             band[: len(carried)] = carried
             for group in _equally_long(columns.spans, self._batch_size(tile)):
                 tiles = np.stack([pixels[top:bottom, slice(*columns.spans[i])] for i in group])
@@ -112,6 +116,19 @@ class Restorer:
             finished = rows.spans[row + 1][0] - top if row + 1 < len(rows.spans) else len(band)
             yield top, band[:finished]
             carried = band[finished:]
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images that the network takes."""
+        return int(self._config.in_channels)
+
+    @property
+    def _config(self) -> Any:
+        return self.network.config
+
+    def _channels_out(self, channels: int) -> int:
+        """Channels of the result for an image of so many: another number only for dual-pixel networks."""
+        return channels if 1 in (channels, self.channels) else int(self._config.out_channels)
 
     def _cover(self, size: int, tile: int) -> Axis:
         stride = _whole(self.network.stride)
@@ -136,7 +153,7 @@ class Restorer:
 
     def _affordable_pixels(self) -> int:
         budget = available_bytes(self._device) * MEMORY_SHARE
-        return int(budget / _bytes_per_pixel(self.network.config))
+        return int(budget / _bytes_per_pixel(self._config))
 
     def _restore_tiles(self, tiles: NDArray[Any]) -> Tensor:
         """Restore equally large tiles (N, H, W, C) → float32 on the CPU.
@@ -144,14 +161,18 @@ class Restorer:
         When memory runs out, one at a time, then in smaller pieces; when numbers are not finite, in float32.
         """
         try:
-            restored = self._run(tiles, self.precision)
-            if self.precision != "fp32" and not restored.isfinite().all():
-                log.warning("infinite or undefined values in %s: tiles done again in fp32", self.precision)
-                restored = self._run(tiles, "fp32")
+            return self._run_finite(tiles)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            return self._restore_in_pieces(tiles)
+        # outside the handler, whose error would keep the failed pass's activations alive
+        return self._restore_in_pieces(tiles)
+
+    def _run_finite(self, tiles: NDArray[Any]) -> Tensor:
+        restored = self._run(tiles, self.precision)
+        if self.precision != "fp32" and not restored.isfinite().all():
+            log.warning("infinite or undefined values in %s: tiles done again in fp32", self.precision)
+            restored = self._run(tiles, "fp32")
         if not restored.isfinite().all():
             raise RestoreError("the network gave infinite or undefined values: are the weights damaged?")
         return restored
@@ -162,9 +183,9 @@ class Restorer:
         if len(tiles) > 1:
             return torch.cat([self._restore_tiles(tile[None]) for tile in tiles])
         height, width = tiles.shape[1:3]
-        side = max(height, width) // 2
-        if side < SMALLEST_TILE:
+        if max(height, width) <= SMALLEST_TILE:
             raise RestoreError(f"not enough memory for a tile of {width}x{height} pixels on {self._device}")
+        side = max(max(height, width) // 2, SMALLEST_TILE)
         log.warning("out of memory on a tile of %dx%d: trying %d", width, height, side)
         smaller = Restorer(self.network, side, self.overlap, self.precision, self._device)
         return torch.from_numpy(smaller.restore_array(_to_float(tiles[0])))[None]
@@ -174,13 +195,11 @@ class Restorer:
         """One forward pass: (N, H, W, C) of any depth → float32 (N, H, W, C) on the CPU."""
         images = torch.from_numpy(_to_float(tiles)).to(self._device).permute(0, 3, 1, 2)
         count, channels = images.shape[:2]
-        wanted = image_channels(self.network.config)
+        wanted = self.channels
         if wanted == 1:
             images = images.flatten(0, 1)[:, None]
         elif channels == 1:
             images = images.expand(-1, wanted, -1, -1)
-        elif channels != wanted:
-            raise RestoreError(f"this network takes images of {wanted} channels, not {channels}")
 
         with torch.autocast(self._device.type, PRECISIONS[precision], enabled=precision != "fp32"):
             restored: Tensor = self.network(images).float()
@@ -221,9 +240,9 @@ def _find_device(device: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
+        torch.empty(1, device=found).item()
+    except Exception as error:  # each kind of device has its own way of not being there
+        raise ConfigError(f"device '{device}' cannot be used: {str(error).splitlines()[0][:100]}") from None
     return found
 
 
@@ -235,14 +254,9 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _to_float(pixels: NDArray[Any]) -> NDArray[np.float32]:
     """Integers scaled to [0, 1]; floats as they are."""
-    if pixels.dtype.kind == "u":
-        return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    return np.ascontiguousarray(pixels, np.float32)
+    return to_depth(pixels, np.float32) if pixels.dtype.kind == "u" else np.ascontiguousarray(pixels, np.float32)
 
 
-def _to_depth(pixels: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
+def _from_float(pixels: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Back to the depth the image came in: integers rounded and saturated, floats as they are."""
-    if dtype.kind != "u":
-        return pixels.astype(dtype)
-    largest = np.iinfo(dtype).max
-    return (pixels * largest).round().clip(0, largest).astype(dtype)
+    return to_depth(pixels, dtype) if dtype.kind == "u" else pixels.astype(dtype)

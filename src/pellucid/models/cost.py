@@ -22,15 +22,10 @@ def count_macs(config: Any, height: int, width: int) -> int:
     """Multiply-adds of convolutions and matrix products, attention's included, for one image."""
     with torch.device("meta"):
         network = build(config).eval()
-        image = torch.empty(1, image_channels(config), height, width)
+        image = torch.empty(1, config.in_channels, height, width)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(image)
     return counter.get_total_flops() // 2
-
-
-def image_channels(config: Any) -> int:
-    """Channels of the images that a network of this config takes."""
-    return config.in_channels if hasattr(config, "in_channels") else config.channels
 
 
 def peak_activation_bytes(config: Any, height: int, width: int) -> int:
@@ -40,7 +35,7 @@ def peak_activation_bytes(config: Any, height: int, width: int) -> int:
     """
     with torch.device("meta"):
         network = build(config).eval()
-        image = torch.empty(1, image_channels(config), height, width)
+        image = torch.empty(1, config.in_channels, height, width)
     with _LiveBytes() as live, torch.inference_mode():
         network(image)
     return live.peak

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,18 @@ from torch import Tensor, nn
 from pellucid.errors import ModelError
 
 State = dict[str, Tensor]
+
+TRANSPOSED_BLOCK = (  # the authors' names in a block of Restormer or ASTv2, and ours
+    ("norm1.body", "norm1"),
+    ("norm2.body", "norm2"),
+    ("attn", "attention"),
+    ("attention.qkv_dwconv", "attention.qkv_depthwise"),
+    ("attention.project_out", "attention.project"),
+    ("ffn", "feedforward"),
+    ("feedforward.project_in", "feedforward.expand"),
+    ("feedforward.dwconv", "feedforward.depthwise"),
+    ("feedforward.project_out", "feedforward.project"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,7 @@ class Family:
         renaming: between the authors' keys and ours.
         from_official: renames a whole state of the authors', checking and dropping their constant buffers.
         to_official: the way back.
-        recognises: whether a state with *our* keys is of this family.
+        recognises: whether a state with *our* keys, of which only the names matter, is of this family.
         infer_config: the config from shapes of a state with our keys, and what had to be assumed.
     """
 
@@ -36,7 +48,7 @@ class Family:
     renaming: "Renaming"
     from_official: Callable[[State], State]
     to_official: Callable[[State], State]
-    recognises: Callable[[State], bool]
+    recognises: Callable[[Container[str]], bool]
     infer_config: Callable[[State], "Inferred"]
 
 
@@ -56,21 +68,25 @@ class Renaming:
     """
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self._pairs = list(pairs)
+        pairs = list(pairs)
+        self._to_ours = [(_whole_parts(official), ours) for official, ours in pairs]
+        self._to_official = [(_whole_parts(ours), official) for official, ours in reversed(pairs)]
 
     def to_ours(self, key: str) -> str:
-        for official, ours in self._pairs:
-            key = _replace_parts(key, official, ours)
-        return key
+        return _replace(key, self._to_ours)
 
     def to_official(self, key: str) -> str:
-        for official, ours in reversed(self._pairs):
-            key = _replace_parts(key, ours, official)
-        return key
+        return _replace(key, self._to_official)
 
 
-def _replace_parts(key: str, old: str, new: str) -> str:
-    return re.sub(rf"(?<![^.]){re.escape(old)}(?![^.])", new, key, count=1)
+def _whole_parts(fragment: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![^.]){re.escape(fragment)}(?![^.])")
+
+
+def _replace(key: str, rules: Iterable[tuple[re.Pattern[str], str]]) -> str:
+    for pattern, fragment in rules:
+        key = pattern.sub(fragment, key, count=1)
+    return key
 
 
 def count_blocks(state: State, prefix: str) -> int:

@@ -56,4 +56,7 @@ def with_overrides(config: Any, overrides: dict[str, Any]) -> Any:
     for key in overrides:
         if key not in known:
             raise ModelError(f"{type(config).__name__} has no field '{key}'.{did_you_mean(key, known)}")
-    return replace(config, **overrides)
+    try:
+        return replace(config, **overrides)
+    except (TypeError, ValueError) as error:  # of a kind that no network can have, such as depths=3
+        raise ModelError(f"{type(config).__name__}: {error}") from None

@@ -1,5 +1,6 @@
 """The training loop, on Lightning Fabric: bf16 where the machine has it, EMA, validation, exact resume."""
 
+import copy
 import csv
 import logging
 import math
@@ -12,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pellucid.atomic import replacing
+from pellucid.blocks.transformer import set_gradient_checkpointing
 from pellucid.checkpoints.save import save_network
 from pellucid.data.synthetic import Degradation, SyntheticPairs, load_folder
 from pellucid.errors import CheckpointError, ConfigError, MissingExtraError
@@ -27,6 +30,9 @@ log = logging.getLogger(__name__)
 
 VAL_SIDE = 128  # validation sees the middle of each photo
 LICENCE = "Apache-2.0"
+WEIGHTS = "model.safetensors"
+FIXED = ("task", "network", "overrides", "patch", "batch", "seed")  # must not change when a run is resumed
+FREE = ("iterations", "warmup", "lr", "min_lr", "weight_decay", "clip_norm", "ema", "precision")  # may, and it is said
 
 Validation = Callable[[nn.Module], dict[str, float]]
 OnStep = Callable[[int, float], None]
@@ -53,7 +59,8 @@ def train(
         The path of the averaged weights, ``config.out/model.safetensors``.
 
     Raises:
-        ConfigError: unusable folders, or an existing run when ``resume`` is off.
+        ConfigError: unusable folders, an existing run when ``resume`` is off, none when it is on, or one of
+            another network, patch, batch or seed.
         CheckpointError: a damaged ``last.ckpt``.
         MissingExtraError: Lightning Fabric is not installed.
     """
@@ -61,7 +68,12 @@ def train(
     last = config.out / "last.ckpt"
     if last.exists() and not resume:
         raise ConfigError(f"{last} exists: resume it with --resume, or choose another --out")
-    config.out.mkdir(parents=True, exist_ok=True)
+    if resume and not last.exists():
+        raise ConfigError(f"{last}: no such file to resume from")
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{config.out}: cannot be made a folder ({error.strerror})") from None
 
     pairs = SyntheticPairs(
         photos=load_folder(config.data, smallest=config.patch),
@@ -74,21 +86,13 @@ def train(
 
     torch.manual_seed(config.seed)
     network = create_network(config.network, **config.overrides)
-    average = create_network(config.network, **config.overrides).to(fabric.device).eval()
-    average.load_state_dict(network.state_dict())
+    set_gradient_checkpointing(network, config.gradient_checkpointing)
+    average = copy.deepcopy(network).to(fabric.device).eval()
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    step, seconds = 0, 0.0
-    if resume and last.exists():
-        state = _load_state(last)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"])
-        step, seconds = state["step"], state["seconds"]
-        log.info("resumed %s at step %d", config.out, step)
     network, optimizer = fabric.setup(network, optimizer)
     network.train()
 
+    step, seconds = _resume(last, config, network, average, optimizer) if resume else (0, 0.0)
     started = time.monotonic() - seconds
     while step < config.iterations:
         loss = _step(fabric, config, network, optimizer, pairs, step)
@@ -100,25 +104,10 @@ def train(
             scores = validate(average)
             seconds = time.monotonic() - started
             if fabric.is_global_zero:
-                state = {
-                    "network": network.state_dict(),
-                    "average": average.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "rng": torch.get_rng_state(),
-                    "step": step,
-                    "seconds": seconds,
-                }
-                _save_state(state, last)
-                save_network(
-                    average,
-                    config.out / "model.safetensors",
-                    task=config.task,
-                    licence=LICENCE,
-                    notes={"iterations": str(step), "hours": f"{seconds / 3600:.2f}"},
-                )
+                _save(last, config, network, average, optimizer, step=step, seconds=seconds)
                 _append_log(config.out / "log.csv", step, seconds, loss, scores)
             log.info("step %d  %s", step, "  ".join(f"{name} {score:.2f} dB" for name, score in scores.items()))
-    return config.out / "model.safetensors"
+    return config.out / WEIGHTS
 
 
 def _fabric(config: TrainConfig) -> Any:
@@ -152,7 +141,11 @@ def _step(
 ) -> float:
     for group in optimizer.param_groups:
         group["lr"] = warmup_cosine(
-            step, peak=config.lr, floor=config.min_lr, warmup=config.warmup, total=config.iterations
+            step,
+            peak=config.lr,
+            floor=config.min_lr,
+            warmup=min(config.warmup, config.iterations // 10),
+            total=config.iterations,
         )
     degraded, clean = (images.to(fabric.device) for images in pairs(step))
     loss = charbonnier(network(degraded), clean)
@@ -201,17 +194,61 @@ def _to_uint8(image: Tensor) -> Any:
     return to_depth(image[0].permute(1, 2, 0).numpy(), np.uint8)
 
 
-def _save_state(state: dict[str, Any], path: Path) -> None:
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
-
-
-def _load_state(path: Path) -> dict[str, Any]:
+def _save(
+    last: Path,
+    config: TrainConfig,
+    network: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    step: int,
+    seconds: float,
+) -> None:
+    """Write all that resuming needs, and the averaged weights for use."""
+    state = {
+        "config": {name: getattr(config, name) for name in (*FIXED, *FREE)},
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "rng": torch.get_rng_state(),
+        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "step": step,
+        "seconds": seconds,
+    }
     try:
-        return torch.load(path, weights_only=True, map_location="cpu")
+        with replacing(last) as temporary:
+            torch.save(state, temporary)
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(f"{last}: cannot be written: {error}") from error
+    notes = {"iterations": str(step), "hours": f"{seconds / 3600:.2f}"}
+    save_network(average, last.with_name(WEIGHTS), task=config.task, licence=LICENCE, notes=notes)
+
+
+def _resume(
+    last: Path, config: TrainConfig, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[int, float]:
+    """Put back what ``_save`` wrote; returns the steps done and the seconds they took."""
+    try:
+        state: dict[str, Any] = torch.load(last, weights_only=True, map_location="cpu")
+        stored: dict[str, Any] = state["config"]
+        for name in FIXED:
+            if stored[name] != getattr(config, name):
+                raise ConfigError(f"{last}: was made with {name} {stored[name]}, not {getattr(config, name)}")
+        for name in FREE:
+            if stored[name] != getattr(config, name):
+                log.warning("resumed with %s %s instead of %s", name, getattr(config, name), stored[name])
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"])
+        if state["cuda_rng"]:
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+    except ConfigError:
+        raise
     except Exception as error:  # torch raises many kinds for damaged files
-        raise CheckpointError(f"{path}: cannot be resumed from: {error}") from error
+        raise CheckpointError(f"{last}: cannot be resumed from: {error}") from error
+    log.info("resumed %s at step %d", config.out, state["step"])
+    return state["step"], state["seconds"]
 
 
 def _append_log(path: Path, step: int, seconds: float, loss: float, scores: dict[str, float]) -> None:

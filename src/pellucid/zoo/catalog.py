@@ -27,7 +27,6 @@ class ModelInfo:
     Attributes:
         name: ``arch-size-task``.
         task: one of ``TASKS``.
-        summary: one line.
         parameters: how many numbers were learned.
         gmacs: billions of multiply-adds for a picture of 256x256.
         licence: of the weights.
@@ -36,7 +35,6 @@ class ModelInfo:
 
     name: str
     task: str
-    summary: str
     parameters: int
     gmacs: float
     licence: str
@@ -52,7 +50,6 @@ CATALOG: tuple[ModelInfo, ...] = (
     ModelInfo(
         name="ast-s-denoise",
         task="denoise",
-        summary="colour, blind Gaussian noise of σ 0-50",
         parameters=2_180_000,
         gmacs=4.61,
         licence="Apache-2.0",
@@ -75,12 +72,14 @@ def find_model(model: str | PathLike[str] | None = None, task: str | None = None
     """The weights file for a model's name, a path, or a task (whose first model is its default).
 
     Args:
-        model: a name from ``list_models`` or the path of a checkpoint; goes before ``task``.
+        model: a name from ``list_models`` or the path of a checkpoint.
         task: one of ``TASKS``; "denoise" if neither is given.
 
     Raises:
-        ModelError: no such model or task, or no weights for the task yet.
+        ModelError: no such model or task, both at once, or no weights for the task yet.
     """
+    if model is not None and task is not None:
+        raise ModelError("Give a model or a task, not both: a model knows its task")
     if model is None:
         found = list_models(task or "denoise")
         if not found:

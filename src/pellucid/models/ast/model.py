@@ -88,11 +88,22 @@ class ASTConfig:
         )
         require(self.attention in ATTENTIONS, f"attention must be one of {', '.join(ATTENTIONS)}")
         require(self.feedforward in FEEDFORWARDS, f"feedforward must be one of {', '.join(FEEDFORWARDS)}")
+        require(self.ffn_ratio * self.embed_dim >= 1, f"ffn_ratio is too small: {self.ffn_ratio}")
         require(0 <= self.drop_path < 1, f"drop_path must be in [0, 1), not {self.drop_path}")
         for width, heads in zip(self.attention_widths, self.num_heads, strict=True):
             require(heads >= 1 and width % heads == 0, f"{heads} heads do not divide a width of {width}")
         if self.feedforward == "frfn-grouped":
             require(self.embed_dim % 24 == 0, f"frfn-grouped needs embed_dim in 24s, not {self.embed_dim}")
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the images it takes."""
+        return self.channels
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the images it gives."""
+        return self.channels
 
     @property
     def attention_widths(self) -> tuple[int, ...]:

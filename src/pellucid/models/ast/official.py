@@ -1,6 +1,7 @@
 """The authors' names for AST's weights, and AST's config read from their shapes."""
 
 import math
+from collections.abc import Container
 
 import torch
 
@@ -61,8 +62,8 @@ def to_official(state: State) -> State:
     return official
 
 
-def recognises(state: State) -> bool:
-    return "embed.weight" in state and "decoder.3.0.norm2.weight" in state
+def recognises(keys: Container[str]) -> bool:
+    return "embed.weight" in keys and "decoder.3.0.norm2.weight" in keys
 
 
 def infer_config(state: State) -> Inferred:
@@ -99,8 +100,7 @@ def infer_config(state: State) -> Inferred:
 
 
 def _attention_kind(state: State) -> str:
-    prefix = "bottleneck.0.attention."
-    present = {key.removeprefix(prefix) for key in state if key.startswith(prefix)}
+    present = {key.partition(".attention.")[2] for key in state}
     if "bias_table" in present:
         return "assa" if "weighting.balance" in present else "swin"
     if "channel_temperature" in present:
@@ -121,8 +121,8 @@ def _feedforward_kind(state: State, stages: list[str]) -> tuple[str, float]:
     hidden = shapes[0][1]
     gated = state[f"{first}.expand.weight"].shape[0] == 2 * hidden
     if f"{first}.partial.weight" in state:
-        grouped = state[f"{first}.depthwise.weight"].shape[0] == hidden and f"{first}.expand.bias" not in state
-        return ("frfn-grouped" if grouped else "frfn"), ratio
+        convolved = state[f"{first}.partial.weight"].shape[0]  # dim // 4 channels, or dim // 24 when grouped
+        return ("frfn" if convolved == shapes[0][0] // 4 else "frfn-grouped"), ratio
     if gated:
         return "gdfn", ratio
     return ("leff" if f"{first}.expand.bias" in state else "dfn"), ratio

@@ -56,9 +56,20 @@ class ASTv2Config:
         )
         require(self.num_refinement_blocks >= 1, "num_refinement_blocks must be at least 1")
         require(len(self.num_heads) == LEVELS, f"num_heads must list 3 levels: {self.num_heads}")
+        require(self.ffn_expansion * self.dim >= 1, f"ffn_expansion is too small: {self.ffn_expansion}")
         for level, heads in enumerate(self.num_heads):
             width = self.dim * 2**level
             require(heads >= 1 and width % heads == 0, f"{heads} heads do not divide a width of {width}")
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the images it takes."""
+        return self.channels
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the images it gives."""
+        return self.channels
 
 
 class ASTv2(nn.Module):

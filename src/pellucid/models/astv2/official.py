@@ -1,7 +1,10 @@
 """The authors' names for ASTv2's weights, and ASTv2's config read from their shapes."""
 
+from collections.abc import Container
+
 from pellucid.models.astv2.model import LEVELS, ASTv2, ASTv2Config
 from pellucid.models.family import (
+    TRANSPOSED_BLOCK,
     Family,
     Inferred,
     Renaming,
@@ -20,17 +23,9 @@ RENAMING = Renaming(
         *((f"up{3 - i}_{2 - i}.body", f"upsample.{i}") for i in range(LEVELS - 1)),
         ("reduce_chan_level2", "reduce.0"),
         *((f"decoder_level{3 - i}", f"decoder.{i}") for i in range(LEVELS)),
-        ("norm1.body", "norm1"),
-        ("norm2.body", "norm2"),
-        ("attn", "attention"),
-        ("attention.qkv_dwconv", "attention.qkv_depthwise"),
+        *TRANSPOSED_BLOCK,
         ("attention.att_ca", "attention.weighting.modulate"),
-        ("attention.project_out", "attention.project"),
-        ("ffn", "feedforward"),
         ("feedforward.partial_conv3", "feedforward.partial"),
-        ("feedforward.project_in", "feedforward.expand"),
-        ("feedforward.dwconv", "feedforward.depthwise"),
-        ("feedforward.project_out", "feedforward.project"),
     ]
 )
 
@@ -47,8 +42,8 @@ def to_official(state: State) -> State:
     return {key: t[:, :, None, None] if key.endswith(MODULATION) else t for key, t in named.items()}
 
 
-def recognises(state: State) -> bool:
-    return "embed.weight" in state and "decoder.0.0.attention.weighting.modulate.weight" in state
+def recognises(keys: Container[str]) -> bool:
+    return "embed.weight" in keys and "decoder.0.0.attention.weighting.modulate.weight" in keys
 
 
 def infer_config(state: State) -> Inferred:

@@ -59,6 +59,7 @@ class RestormerConfig:
         )
         require(self.num_refinement_blocks >= 1, "num_refinement_blocks must be at least 1")
         require(len(self.num_heads) == 4, f"num_heads must list 4 levels: {self.num_heads}")
+        require(self.ffn_expansion * self.dim >= 1, f"ffn_expansion is too small: {self.ffn_expansion}")
         for level, heads in enumerate(self.num_heads):
             width = self.dim * 2**level
             require(heads >= 1 and width % heads == 0, f"{heads} heads do not divide a width of {width}")

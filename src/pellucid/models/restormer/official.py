@@ -1,6 +1,9 @@
 """The authors' names for Restormer's weights, and Restormer's config read from their shapes."""
 
+from collections.abc import Container
+
 from pellucid.models.family import (
+    TRANSPOSED_BLOCK,
     Family,
     Inferred,
     Renaming,
@@ -19,15 +22,7 @@ RENAMING = Renaming(
         *((f"reduce_chan_level{3 - i}", f"reduce.{i}") for i in range(2)),
         *((f"decoder_level{3 - i}", f"decoder.{i}") for i in range(LEVELS)),
         ("skip_conv", "skip"),
-        ("norm1.body", "norm1"),
-        ("norm2.body", "norm2"),
-        ("attn", "attention"),
-        ("attention.qkv_dwconv", "attention.qkv_depthwise"),
-        ("attention.project_out", "attention.project"),
-        ("ffn", "feedforward"),
-        ("feedforward.project_in", "feedforward.expand"),
-        ("feedforward.dwconv", "feedforward.depthwise"),
-        ("feedforward.project_out", "feedforward.project"),
+        *TRANSPOSED_BLOCK,
     ]
 )
 
@@ -40,8 +35,8 @@ def to_official(state: State) -> State:
     return {RENAMING.to_official(key): tensor for key, tensor in state.items()}
 
 
-def recognises(state: State) -> bool:
-    return "embed.weight" in state and "latent.0.norm1.weight" in state
+def recognises(keys: Container[str]) -> bool:
+    return "embed.weight" in keys and "latent.0.norm1.weight" in keys
 
 
 def infer_config(state: State) -> Inferred:

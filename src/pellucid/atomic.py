@@ -1,0 +1,21 @@
+"""Files that are whole or not there."""
+
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """Give a hidden temporary name beside ``path`` to write to, and rename it when the block ends well.
+
+    Whatever goes wrong, ``path`` is as it was and the temporary file is gone. The suffix is kept, for
+    libraries that choose a format by it.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
