@@ -1,5 +1,6 @@
 """Progress bars, on stderr, so that stdout stays clean for results."""
 
+import time
 from types import TracebackType
 from typing import Self
 
@@ -35,6 +36,8 @@ class FileProgress:
         )
         self._files: TaskID = self._bars.add_task("pictures", total=None, rate="")
         self._tiles: TaskID | None = None
+        self._pixels = 0
+        self._started = time.monotonic()
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -47,6 +50,7 @@ class FileProgress:
 
     def plan(self, plan: Plan) -> None:
         """Learn how many pictures there are."""
+        self._started = time.monotonic()
         self._bars.update(self._files, total=len(plan.jobs), description=f"{len(plan.jobs)} pictures")
 
     def start(self, job: Job, pixels: int) -> None:
@@ -56,10 +60,11 @@ class FileProgress:
 
     def advance(self, pixels: int) -> None:
         """Count pixels that are finished."""
+        self._pixels += pixels
+        rate = self._pixels / MEGA / (time.monotonic() - self._started)
+        self._bars.update(self._files, rate=f"{rate:.2f} MP/s")
         if self._tiles is not None:
-            speed = next(t.speed for t in self._bars.tasks if t.id == self._tiles)
-            rate = f"{speed / MEGA:.2f} MP/s" if speed else ""
-            self._bars.update(self._tiles, advance=pixels, rate=rate)
+            self._bars.update(self._tiles, advance=pixels)
 
     def finish(self, result: FileResult) -> None:
         """Take a picture off the screen and count it, if it was ever one."""
