@@ -1,11 +1,13 @@
 """Fixtures that several folders of tests share."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 import pellucid
@@ -33,6 +35,13 @@ class Identity(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         self.seen.append(tuple(image.shape))
         return image.clone()
+
+
+def picture(path: Path, value: int = 100) -> Path:
+    """Write a small PNG or JPEG of one grey, in a folder that is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((12, 16, 3), value, np.uint8)).save(path)
+    return path
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid.errors import ConfigError
 from pellucid.inference import Restorer, restore_files
-from pellucid.inference.files import plan_files
 
-from conftest import Identity
+from conftest import Identity, picture
 
 
 @pytest.fixture
@@ -16,50 +14,8 @@ def restorer() -> Restorer:
     return Restorer(Identity(), tile="off")
 
 
-def picture(path: Path, value: int = 100) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((12, 16, 3), value, np.uint8)).save(path)
-    return path
-
-
 def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def targets(plan: object) -> list[str]:
-    return [str(job.target) for job in plan.jobs]
-
-
-def test_without_an_output_the_result_lies_beside_the_input(tmp_path: Path) -> None:
-    source = picture(tmp_path / "rainy.day.jpg")
-    assert targets(plan_files([source])) == [str(tmp_path / "rainy.day_restored.jpg")]
-    assert targets(plan_files([source], suffix="clear")) == [str(tmp_path / "rainy.day_clear.jpg")]
-
-
-def test_one_file_to_one_file_may_change_format(tmp_path: Path) -> None:
-    source = picture(tmp_path / "a.jpg")
-    assert targets(plan_files([source], tmp_path / "b.png")) == [str(tmp_path / "b.png")]
-
-
-@pytest.mark.parametrize("output", ["out/", "out", "existing"])
-def test_one_file_into_a_folder(tmp_path: Path, output: str) -> None:
-    (tmp_path / "existing").mkdir()
-    source = picture(tmp_path / "a.jpg")
-    into = f"{tmp_path}/{output}"
-    assert targets(plan_files([source], into)) == [str(tmp_path / output.rstrip("/") / "a.jpg")]
-
-
-def test_folders_are_mirrored(tmp_path: Path) -> None:
-    for name in ("a.jpg", "deep/er/b.png", "c.gif", "deep/.hidden.png", "notes.txt"):
-        if name.endswith("txt"):
-            (tmp_path / "in" / name).write_text("no picture")
-        else:
-            picture(tmp_path / "in" / name)
-    plan = plan_files([tmp_path / "in"], tmp_path / "out")
-    # GIF is read but not written
-    assert targets(plan) == [str(tmp_path / "out" / name) for name in ("a.jpg", "c.png", "deep/er/b.png")]
-    beside = plan_files([tmp_path / "in"])
-    assert targets(beside)[0] == str(tmp_path / "in_restored" / "a.jpg")
 
 
 def test_an_output_folder_inside_the_input_folder_is_not_an_input(tmp_path: Path, restorer: Restorer) -> None:
@@ -76,24 +32,6 @@ def test_an_output_folder_around_the_input_folder_excludes_nothing(
     picture(tmp_path / "in" / "deep" / "a.png")
     (result,) = restore_files([tmp_path / "in" / "deep"], tmp_path / "in" / output, restorer=restorer)
     assert result.error is None
-
-
-def test_pictures_that_cannot_be_read_yet_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    picture(tmp_path / "a.png")
-    (tmp_path / "b.HEIC").write_bytes(b"")
-    assert len(plan_files([tmp_path]).jobs) == 1
-    assert "1 pictures of kinds that cannot be read" in caplog.text
-
-
-def test_several_pictures_do_not_become_one_file(tmp_path: Path) -> None:
-    sources = [picture(tmp_path / "a.png"), picture(tmp_path / "b.png")]
-    with pytest.raises(ConfigError, match="cannot become one file"):
-        plan_files(sources, tmp_path / "both.jpg")
-
-
-def test_a_suffix_is_part_of_a_name(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="suffix"):
-        plan_files([picture(tmp_path / "a.png")], suffix="x/y")
 
 
 def test_a_defect_in_one_photo_does_not_end_the_batch(
@@ -113,28 +51,12 @@ def test_a_defect_in_one_photo_does_not_end_the_batch(
     assert second.error is None
 
 
-def test_globs_are_expanded_also_when_the_shell_did_not(tmp_path: Path) -> None:
-    for name in ("a1.png", "a2.png", "b.png", "deep/a3.png"):
-        picture(tmp_path / name)
-    plan = plan_files([str(tmp_path / "a*.png")], tmp_path / "out")
-    assert targets(plan) == [str(tmp_path / "out" / name) for name in ("a1.png", "a2.png")]
-    assert len(plan_files([str(tmp_path / "**" / "a*.png")], tmp_path / "out").jobs) == 3
-
-
 @pytest.mark.parametrize("name", ["with space.png", "q'uote\".png", "ünïcode.png", "-dash.png", "[brackets].png"])
 def test_odd_names_are_names(tmp_path: Path, restorer: Restorer, name: str) -> None:
     picture(tmp_path / name)
     (result,) = restore_files([tmp_path / name], tmp_path / "out", restorer=restorer)
     assert result.error is None
     assert Path(str(result.target)).exists()
-
-
-def test_two_results_never_share_a_place(tmp_path: Path) -> None:
-    first, second = picture(tmp_path / "x" / "a.png"), picture(tmp_path / "y" / "a.png")
-    plan = plan_files([first, second], tmp_path / "out")
-    assert [job.source for job in plan.jobs] == [first]
-    assert f"{second}: would be written to" in str(plan.failures[0].error)
-    assert len(plan_files([first, first], tmp_path / "out").jobs) == 1
 
 
 @pytest.mark.parametrize("output", ["a.png", "../{name}/a.png", "link.png"])
@@ -157,11 +79,6 @@ def test_an_existing_output_stays_unless_told_otherwise(tmp_path: Path, restorer
     (result,) = restore_files([source], target, restorer=restorer, overwrite=True)
     assert result.error is None
     assert np.asarray(Image.open(target)).max() == 1
-
-
-def test_an_ending_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"\.jpgg"):
-        plan_files([picture(tmp_path / "a.png")], tmp_path / "b.jpgg")
 
 
 def test_one_bad_file_does_not_stop_the_others(tmp_path: Path, restorer: Restorer) -> None:

@@ -15,7 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pellucid.inference.files import FileResult, Job, Plan
+from pellucid.inference.files import FileResult
+from pellucid.inference.plan import Job, Plan
 
 MEGA = 1e6
 
