@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from pellucid.atomic import replacing
@@ -49,6 +49,6 @@ def save_network(
     state = {key: tensor.detach().cpu().to(dtype).contiguous() for key, tensor in network.state_dict().items()}
     try:
         with replacing(path) as temporary:
-            save_file(state, temporary, metadata)
-    except Exception as error:  # safetensors wraps OSError in its own kind
-        raise CheckpointError(f"{path}: cannot be written: {error}") from error
+            temporary.write_bytes(save(state, metadata))  # save_file would make it unreadable to others
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror}") from error

