@@ -1,11 +1,13 @@
 """Saving leaves a whole file or the old one, and never a temporary."""
 
+import os
+from pathlib import Path
+
 import pytest
 import safetensors.torch
 import torch
 
 from pellucid.checkpoints import load_network, save_network
-from pellucid.checkpoints import save as save_module
 from pellucid.errors import CheckpointError
 from pellucid.models.registry import build
 from pellucid.models.restormer import RestormerConfig
@@ -18,16 +20,24 @@ def network(randomise):
     return randomise(build(TINY))
 
 
+def umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def save(network, path):
     save_network(network, path, task="denoise", licence="MIT")
 
 
 def break_off(error):
-    def save_file(state, path, metadata):
-        path.write_bytes(b"half a file")
+    whole = Path.write_bytes
+
+    def write_bytes(path, data):
+        whole(path, data[: len(data) // 2])
         raise error
 
-    return save_file
+    return write_bytes
 
 
 def test_saving_replaces_an_older_file_and_leaves_nothing_else(network, tmp_path):
@@ -35,6 +45,7 @@ def test_saving_replaces_an_older_file_and_leaves_nothing_else(network, tmp_path
     path.write_bytes(b"older")
     save(network, path)
     assert [file.name for file in tmp_path.iterdir()] == ["n.safetensors"]
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask()
     assert load_network(path).config == TINY
 
 
@@ -43,7 +54,7 @@ def test_a_failure_halfway_leaves_the_old_file_and_no_temporary(network, tmp_pat
     path = tmp_path / "n.safetensors"
     save(network, path)
     before = path.read_bytes()
-    monkeypatch.setattr(save_module, "save_file", break_off(error))
+    monkeypatch.setattr(Path, "write_bytes", break_off(error))
     with pytest.raises(CheckpointError if isinstance(error, OSError) else KeyboardInterrupt):
         save(network, path)
     assert [file.name for file in tmp_path.iterdir()] == ["n.safetensors"]
