@@ -54,8 +54,10 @@ def load_restorer(
     """
     from pellucid.checkpoints import load_network
     from pellucid.inference import Restorer
+    from pellucid.memory import keep_freed_memory
     from pellucid.zoo import find_model
 
+    keep_freed_memory()  # the process is ours; a library must not decide this for its caller
     weights = find_model(model, task)
     try:
         network = load_network(weights)

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SMALLEST_TILE = 64
-LARGEST_TILE = {"cpu": 576, "cuda": 1088}  # beyond, time per pixel rises (CPU: caches) or hardly falls (GPU)
+LARGEST_TILE = {"cpu": 320, "cuda": 1088}  # beyond, time per pixel rises (CPU: caches) or hardly falls (GPU)
 MEMORY_SHARE = 0.5  # of what is available; the estimate leaves out the kernels' scratch space
 
 OnTile = Callable[[int], None]
