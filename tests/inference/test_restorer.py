@@ -80,8 +80,9 @@ def test_grey_goes_through_a_colour_network_and_colour_through_a_grey_one(identi
 
 
 def test_channels_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(RestoreError, match="6 channels, not 3"):
-        Restorer(Identity(channels=6), tile="off").restore_array(np.zeros((64, 64, 3), np.uint8))
+    for channels in (1, 3):
+        with pytest.raises(RestoreError, match=f"6 channels, not {channels}"):
+            Restorer(Identity(channels=6), tile="off").restore_array(np.zeros((64, 64, channels), np.uint8))
 
 
 def test_every_pixel_is_counted_as_it_is_finished(identity: Identity) -> None:

@@ -9,6 +9,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TaskProgressColumn,
     TextColumn,
@@ -21,24 +22,20 @@ from pellucid.inference.plan import Job, Plan
 MEGA = 1e6
 
 
-class FileProgress:
-    """How many pictures are done, how much of the present one, and megapixels per second."""
+class _Bars:
+    """Progress bars that are there between ``with`` and its end, and only on a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, *columns: ProgressColumn, transient: bool) -> None:
+        console = Console(stderr=True)
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rate]}"),
+            *columns,
             TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not Console(stderr=True).is_terminal,
+            console=console,
+            transient=transient,
+            disable=not console.is_terminal,
         )
-        self._files: TaskID = self._bars.add_task("pictures", total=None, rate="")
-        self._tiles: TaskID | None = None
-        self._pixels = 0
-        self._started = time.monotonic()
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -49,10 +46,23 @@ class FileProgress:
     ) -> None:
         self._bars.stop()
 
+
+class FileProgress(_Bars):
+    """How many pictures are done, how much of the present one, and megapixels per second."""
+
+    def __init__(self) -> None:
+        super().__init__(TaskProgressColumn(), TextColumn("{task.fields[rate]}"), transient=True)
+        self._files: TaskID = self._bars.add_task("pictures", total=None, rate="")
+        self._tiles: TaskID | None = None
+        self._pixels = 0
+        self._started = time.monotonic()
+
     def plan(self, plan: Plan) -> None:
         """Learn how many pictures there are."""
         self._started = time.monotonic()
-        self._bars.update(self._files, total=len(plan.jobs), description=f"{len(plan.jobs)} pictures")
+        self._bars.update(
+            self._files, total=len(plan.jobs) + len(plan.failures), description=f"{len(plan.jobs)} pictures"
+        )
 
     def start(self, job: Job, pixels: int) -> None:
         """Show a picture that was read."""
@@ -75,34 +85,17 @@ class FileProgress:
         self._bars.update(self._files, advance=1)
 
 
-class TrainProgress:
+class TrainProgress(_Bars):
     """Steps done, the loss smoothed over some fifty steps, and the time left."""
 
     SMOOTHING = 0.98
 
     def __init__(self, iterations: int) -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not Console(stderr=True).is_terminal,
-        )
-        self._steps = self._bar.add_task("training", total=iterations, loss=0.0)
+        super().__init__(MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"), transient=False)
+        self._steps = self._bars.add_task("training", total=iterations, loss=0.0)
         self._loss: float | None = None
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def step(self, done: int, loss: float) -> None:
         """Show that so many steps are done, and the last one's loss."""
         self._loss = loss if self._loss is None else self._loss + (1 - self.SMOOTHING) * (loss - self._loss)
-        self._bar.update(self._steps, completed=done, loss=self._loss)
+        self._bars.update(self._steps, completed=done, loss=self._loss)

@@ -69,7 +69,8 @@ def plan_files(
         root = Path(name) if Path(name).is_dir() else None
         for source in found:
             jobs.append(Job(source, _target(source, root, into, is_folder=is_folder, suffix=suffix)))
-    clashes = _clashes(jobs := list(dict.fromkeys(jobs)))  # a file named twice is one
+    jobs = list(dict.fromkeys(jobs))  # a file named twice is one
+    clashes = _clashes(jobs)
     failures += [(str(job.source), error) for job, error in clashes.items()]
     return Plan(tuple(job for job in jobs if job not in clashes), tuple(failures))
 

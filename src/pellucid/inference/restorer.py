@@ -86,7 +86,8 @@ class Restorer:
         """
         if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
             raise ImageError("the picture holds infinite or undefined values")
-        if pixels.shape[2] not in (1, self.channels) and self.channels != 1:
+        grey_fits = pixels.shape[2] == 1 and self.channels == 3  # two views of a dual pixel are no colours
+        if self.channels not in (1, pixels.shape[2]) and not grey_fits:
             raise RestoreError(f"this network takes images of {self.channels} channels, not {pixels.shape[2]}")
         channels = self._channels_out(pixels.shape[2])
         restored = np.empty((*pixels.shape[:2], channels), pixels.dtype)
