@@ -117,5 +117,5 @@ def _sample_photo() -> Photo:
 
 def _add_noise(clean: NDArray[np.uint8], sigma: float, seed: int) -> NDArray[np.uint8]:
     image = torch.from_numpy(clean).permute(2, 0, 1)[None].float() / 255
-    noisy = GaussianNoise().apply(image, GaussianNoiseParams(sigma=(sigma,), seed=seed))
+    noisy = GaussianNoise().apply(image, [GaussianNoiseParams(sigma=sigma, seed=seed)])
     return to_depth(noisy[0].permute(1, 2, 0).numpy(), np.uint8)

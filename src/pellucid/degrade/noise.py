@@ -1,16 +1,24 @@
-"""Sensor noise."""
+"""Additive noise, as the benchmarks have it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from pellucid.degrade.base import normal_like, per_image, seed, uniform
+
 
 @dataclass(frozen=True, kw_only=True)
 class GaussianNoiseParams:
-    """For each image of a batch its standard deviation, on the scale of 0-255, and the seed of it all."""
+    """One image's noise.
 
-    sigma: tuple[float, ...]
+    Attributes:
+        sigma: standard deviation on the scale of 0-255.
+        seed: of the noise itself.
+    """
+
+    sigma: float
     seed: int
 
 
@@ -26,15 +34,11 @@ class GaussianNoise:
     low: float = 0.0
     high: float = 50.0
 
-    def sample(self, rng: torch.Generator, count: int = 1) -> GaussianNoiseParams:
-        """Draw the parameters for ``count`` images."""
-        sigma = torch.empty(count).uniform_(self.low, self.high, generator=rng)
-        seed = int(torch.randint(2**62, (), generator=rng))
-        return GaussianNoiseParams(sigma=tuple(sigma.tolist()), seed=seed)
+    def sample(self, rng: torch.Generator) -> GaussianNoiseParams:
+        """Draw the parameters for one image."""
+        return GaussianNoiseParams(sigma=uniform(rng, self.low, self.high), seed=seed(rng))
 
-    def apply(self, image: Tensor, params: GaussianNoiseParams) -> Tensor:
+    def apply(self, image: Tensor, params: Sequence[GaussianNoiseParams]) -> Tensor:
         """Add the noise to (B, C, H, W) in [0, 1]; the result is not clipped."""
-        generator = torch.Generator(image.device).manual_seed(params.seed)
-        sigma = torch.tensor(params.sigma, device=image.device, dtype=image.dtype) / 255
-        noise = torch.randn(image.shape, generator=generator, device=image.device, dtype=image.dtype)
-        return image + sigma[:, None, None, None] * noise
+        noise = normal_like(image, [p.seed for p in params])
+        return image + per_image([p.sigma / 255 for p in params], image) * noise
