@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +12,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 import pellucid
+
+if TYPE_CHECKING:
+    from pellucid.training.config import TrainConfig
+
+torch.set_num_threads(1)  # tiny networks gain nothing from more, and lose much beside other programs
 
 TINY_AST = {"embed_dim": 4, "depths": (1,) * 8 + (2,), "num_heads": (4, 4, 2, 2, 1)}
 
@@ -42,6 +48,34 @@ def picture(path: Path, value: int = 100) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((12, 16, 3), value, np.uint8)).save(path)
     return path
+
+
+def textured(path: Path, size: tuple[int, int] = (96, 80), *, seed: int = 0) -> Path:
+    """Write a smooth made-up photograph of (width, height), in a folder that is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (10, 12, 3), np.uint8)
+    Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> "TrainConfig":
+    """Six steps of a tiny denoiser in fp32: two stages, an accumulated batch, stochastic depth."""
+    from pellucid.training.config import DataConfig, NetworkConfig, OptimizerConfig, Stage, TrainConfig
+
+    textured(tmp_path / "train" / "photo.png", seed=0)
+    textured(tmp_path / "val" / "photo.png", seed=1)
+    noise = {"gaussian": {"low": 25, "high": 25}}
+    return TrainConfig(
+        task="denoise",
+        network=NetworkConfig(name="ast-t", overrides=TINY_AST | {"drop_path": 0.3}),
+        data=DataConfig(train=tmp_path / "train", val=tmp_path / "val", degrade=noise, val_degrade={"sigma25": noise}),
+        out=tmp_path / "run",
+        stages=(Stage(patch=16, batch=4, iterations=3), Stage(patch=32, batch=2, iterations=3, accumulate=2)),
+        optimizer=OptimizerConfig(lr=1e-3, warmup=2, clip_norm=1.0),
+        every=3,
+        precision="fp32",
+    )
 
 
 @pytest.fixture

@@ -5,65 +5,82 @@ import pytest
 import torch
 from PIL import Image
 
+from pellucid.data import PhotoCache, Prefetcher, SyntheticPairs
 from pellucid.data.augment import SYMMETRIES, symmetry
-from pellucid.data.synthetic import SyntheticPairs, load_folder
 from pellucid.degrade import GaussianNoise
-from pellucid.errors import ConfigError, ImageError
+from pellucid.errors import ConfigError
+
+SIZES = ((40, 50), (33, 32), (90, 60))
 
 
-def pairs(seed: int = 0) -> SyntheticPairs:
-    photos = [torch.randint(256, (3, 40, 50), dtype=torch.uint8), torch.randint(256, (3, 33, 32), dtype=torch.uint8)]
-    return SyntheticPairs(photos=photos, degradation=GaussianNoise(), patch=32, batch=4, seed=seed)
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> PhotoCache:
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    paths = [folder / f"{height}x{width}.png" for height, width in SIZES]
+    for path, size in zip(paths, SIZES, strict=True):
+        Image.fromarray(rng.integers(256, size=(*size, 3), dtype=np.uint8)).save(path)
+    return PhotoCache(paths, 1 << 30)
 
 
-def test_the_eight_symmetries_are_eight() -> None:
-    image = torch.arange(9).reshape(3, 3)
-    assert len({tuple(symmetry(image, i).flatten().tolist()) for i in range(SYMMETRIES)}) == SYMMETRIES
+def test_a_sample_depends_on_seed_and_index_alone(photos: PhotoCache) -> None:
+    source = SyntheticPairs(photos, GaussianNoise(), seed=3)
+    degraded, clean = source.batch(range(8), 32)
+    assert degraded.shape == clean.shape == (8, 3, 32, 32)
+    assert degraded.dtype == clean.dtype == torch.float32
+    halves = [SyntheticPairs(photos, GaussianNoise(), seed=3).batch(half, 32) for half in ([4, 5, 6, 7], [0, 1, 2, 3])]
+    assert torch.equal(degraded, torch.cat([halves[1][0], halves[0][0]]))
+    assert torch.equal(clean, torch.cat([halves[1][1], halves[0][1]]))
+    assert not torch.equal(clean, SyntheticPairs(photos, GaussianNoise(), seed=4).batch(range(8), 32)[1])
+    assert not torch.equal(clean[0], clean[1])
 
 
-def test_a_batch_depends_on_its_step_alone() -> None:
-    stream = pairs()
-    degraded, clean = stream(7)
-    stream(3)
-    again = stream(7)
-    assert torch.equal(degraded, again[0])
-    assert torch.equal(clean, again[1])
-    assert not torch.equal(clean, stream(8)[1])
+def test_threads_change_nothing(photos: PhotoCache) -> None:
+    requests = [(range(8 * i, 8 * i + 8), 32) for i in range(12)]
+    with (
+        Prefetcher(SyntheticPairs(PhotoCache(photos.paths, 10_000), GaussianNoise()), requests, workers=4) as threaded,
+        Prefetcher(SyntheticPairs(photos, GaussianNoise()), requests) as inline,
+    ):
+        for one, other in zip(threaded, inline, strict=True):
+            assert torch.equal(one[0], other[0])
+            assert torch.equal(one[1], other[1])
 
 
-def test_crops_come_from_the_photos() -> None:
-    stream = pairs()
-    _, clean = stream(0)
-    assert clean.shape == (4, 3, 32, 32)
-    windows = [
-        symmetry(photo[:, y : y + 32, x : x + 32], i)
-        for photo in stream.photos
+def test_the_noise_is_the_degradation_s(photos: PhotoCache) -> None:
+    degraded, clean = SyntheticPairs(photos, GaussianNoise(low=25, high=25)).batch(range(16), 32)
+    assert (degraded - clean).std().item() * 255 == pytest.approx(25, rel=0.02)
+
+
+def test_crops_come_from_the_photos(photos: PhotoCache) -> None:
+    _, clean = SyntheticPairs(photos, GaussianNoise()).batch(range(6), 32)
+    windows = {
+        symmetry(photo[:, y : y + 32, x : x + 32], i).numpy().tobytes()
+        for photo in photos
         for y in range(photo.shape[1] - 31)
         for x in range(photo.shape[2] - 31)
         for i in range(SYMMETRIES)
-    ]
-    for crop in (clean * 255).round().to(torch.uint8):
-        assert any(torch.equal(crop, window) for window in windows)
+    }
+    assert all((crop * 255).round().to(torch.uint8).numpy().tobytes() in windows for crop in clean)
 
 
-def test_a_folder_is_read_in_order_grey_as_colour(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir()
-    Image.fromarray(np.full((8, 9), 7, np.uint8)).save(tmp_path / "b.png")
-    Image.fromarray(np.full((8, 9, 3), 9, np.uint8)).save(tmp_path / "sub" / "a.png")
-    (tmp_path / "notes.txt").write_text("no picture")
-    photos = load_folder(tmp_path)
-    assert [tuple(photo.shape) for photo in photos] == [(3, 8, 9)] * 2
-    assert [int(photo.max()) for photo in photos] == [7, 9]
+def test_large_photos_are_chosen_more_often(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 10, np.uint8)).save(tmp_path / "small.png")
+    Image.fromarray(np.full((24, 8), 20, np.uint8)).save(tmp_path / "large.png")
+    photos = PhotoCache([tmp_path / "small.png", tmp_path / "large.png"], 1 << 20)
+    _, clean = SyntheticPairs(photos, GaussianNoise()).batch(range(1000), 1)
+    assert ((clean[:, 0, 0, 0] * 255).round() == 20).float().mean().item() == pytest.approx(0.75, abs=0.05)
 
 
-def test_unusable_folders_are_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such folder"):
-        load_folder(tmp_path / "missing")
-    with pytest.raises(ConfigError, match="no picture"):
-        load_folder(tmp_path)
-    Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(tmp_path / "small.png")
-    with pytest.raises(ConfigError, match="9x8 is smaller than a patch of 16"):
-        load_folder(tmp_path, smallest=16)
-    (tmp_path / "text.png").write_text("not a picture")
-    with pytest.raises(ImageError, match="text"):
-        load_folder(tmp_path)
+def test_length_and_channels(photos: PhotoCache) -> None:
+    source = SyntheticPairs(photos, GaussianNoise())
+    assert (len(source), source.channels) == (3, (3, 3))
+    grey = SyntheticPairs(PhotoCache(photos.paths, 0, grey=True), GaussianNoise())
+    assert grey.channels == (1, 1)
+    assert grey.batch([0, 1], 16)[0].shape == (2, 1, 16, 16)
+
+
+def test_a_patch_that_does_not_fit_is_an_error_before_training_and_in_it(photos: PhotoCache) -> None:
+    source = SyntheticPairs(photos, GaussianNoise())
+    source.check_patch(32)
+    for look in (lambda: source.check_patch(48), lambda: source.batch(range(50), 48)):
+        with pytest.raises(ConfigError, match=r"(40x50|33x32)\.png: (50x40|32x33) is smaller than a patch of 48"):
+            look()

@@ -5,12 +5,16 @@ from typing import Any
 import pytest
 import torch
 
-from pellucid.degrade import Degradation, GaussianNoise
+from pellucid.degrade import DEGRADATIONS, LEVELS, Degradation, compose
 
-ALL: list[Degradation] = [GaussianNoise()]
+ALL: dict[str, Degradation] = {
+    **DEGRADATIONS,
+    **{f"{name}-{level}": preset for name, levels in LEVELS.items() for level, preset in levels.items()},
+    "several": compose({"rain": {"probability": 0.5}, "gaussian": {"probability": 0.5}, "jpeg": {}}),
+}
 
 
-@pytest.fixture(params=ALL, ids=lambda d: type(d).__name__)
+@pytest.fixture(params=ALL.values(), ids=ALL)
 def degradation(request: pytest.FixtureRequest) -> Degradation:
     return request.param
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pellucid import __version__
-from pellucid.cli import benchmark, demo, inspect, models, restore, train
+from pellucid.cli import benchmark, degrade, demo, inspect, models, restore, train
 from pellucid.errors import ConfigError, MissingExtraError, ModelError, PellucidError
 
 USAGE_ERRORS = (ConfigError, ModelError, MissingExtraError)
@@ -28,7 +28,8 @@ app.command("demo")(demo.demo)
 app.command("models")(models.models)
 app.command("inspect")(inspect.inspect)
 app.command("benchmark")(benchmark.benchmark)
-app.add_typer(train.app, name="train")
+app.command("train")(train.train)
+app.command("degrade")(degrade.degrade)
 
 
 def _print_version(wanted: bool) -> None:

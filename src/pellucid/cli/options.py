@@ -10,7 +10,10 @@ import typer
 from pellucid.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from pellucid.inference import Restorer
+    from pellucid.inference.files import FileResult
 
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="A name from 'pellucid models', or a checkpoint file.")
@@ -64,6 +67,26 @@ def load_restorer(
     except CheckpointError as error:
         raise ConfigError(str(error)) from error
     return weights, Restorer(network, tile=parse_tile(tile), overlap=overlap, precision=precision, device=device)
+
+
+def show_results(
+    results: "Iterable[FileResult]", *, on_result: "Callable[[FileResult], None]", quiet: bool
+) -> "list[FileResult]":
+    """Print where each picture went, as it is done, unless quiet; and what went wrong, always."""
+    shown: list[FileResult] = []
+    for result in results:
+        shown.append(result)
+        on_result(result)
+        if result.error:
+            typer.echo(_printable(f"pellucid: {result.error}"), err=True)
+        elif not quiet:
+            typer.echo(_printable(result.target))
+    return shown
+
+
+def _printable(text: str | None) -> str:
+    """File names that are not valid Unicode, spelt so that any terminal takes them."""
+    return str(text).encode(errors="backslashreplace").decode()
 
 
 def to_json(value: Any) -> str:

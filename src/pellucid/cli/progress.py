@@ -2,7 +2,7 @@
 
 import time
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +18,9 @@ from rich.progress import (
 
 from pellucid.inference.files import FileResult
 from pellucid.inference.plan import Job, Plan
+
+if TYPE_CHECKING:
+    from pellucid.training import StepReport
 
 MEGA = 1e6
 
@@ -86,16 +89,25 @@ class FileProgress(_Bars):
 
 
 class TrainProgress(_Bars):
-    """Steps done, the loss smoothed over some fifty steps, and the time left."""
+    """Steps done, the loss and the side of the patches now, and the time left; on the first process only.
 
-    SMOOTHING = 0.98
+    Attributes:
+        is_first: whether this is the first process.
+    """
 
-    def __init__(self, iterations: int) -> None:
-        super().__init__(MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"), transient=False)
-        self._steps = self._bars.add_task("training", total=iterations, loss=0.0)
-        self._loss: float | None = None
+    def __init__(self) -> None:
+        columns = (MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}, patch {task.fields[patch]}"))
+        super().__init__(*columns, transient=False)
+        self._steps: TaskID | None = None
+        self.is_first = True
 
-    def step(self, done: int, loss: float) -> None:
-        """Show that so many steps are done, and the last one's loss."""
-        self._loss = loss if self._loss is None else self._loss + (1 - self.SMOOTHING) * (loss - self._loss)
-        self._bars.update(self._steps, completed=done, loss=self._loss)
+    def step(self, now: "StepReport") -> None:
+        """Show where a run is."""
+        self.is_first = now.is_first
+        if not now.is_first:
+            return
+        if self._steps is None:
+            self._steps = self._bars.add_task(
+                "training", total=now.iterations, completed=now.step - 1, loss=now.loss, patch=0
+            )
+        self._bars.update(self._steps, completed=now.step, loss=now.loss, patch=now.patch)

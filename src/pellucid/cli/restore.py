@@ -2,14 +2,11 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pellucid.cli import options
-
-if TYPE_CHECKING:
-    from pellucid.inference.files import FileResult
 
 
 def restore(
@@ -37,25 +34,21 @@ def restore(
     weights, restorer = options.load_restorer(
         model, task, tile=tile, overlap=overlap, precision=precision, device=device
     )
-    results: list[FileResult] = []
     with FileProgress() as progress:
-        for result in restore_files(
-            inputs,
-            output,
-            restorer=restorer,
-            suffix=suffix,
-            overwrite=overwrite,
-            on_plan=progress.plan,
-            on_start=progress.start,
-            on_tile=progress.advance,
-        ):
-            results.append(result)
-            progress.finish(result)
-            if result.error:
-                typer.echo(_printable(f"pellucid: {result.error}"), err=True)
-            elif not as_json:
-                typer.echo(_printable(result.target))
-
+        results = options.show_results(
+            restore_files(
+                inputs,
+                output,
+                restorer=restorer,
+                suffix=suffix,
+                overwrite=overwrite,
+                on_plan=progress.plan,
+                on_start=progress.start,
+                on_tile=progress.advance,
+            ),
+            on_result=progress.finish,
+            quiet=as_json,
+        )
     summary = options.to_json({"model": weights, "files": [asdict(result) for result in results]})
     if as_json:
         typer.echo(summary)
@@ -63,11 +56,6 @@ def restore(
         _write_report(report, summary)
     if any(result.error for result in results):
         raise typer.Exit(1)
-
-
-def _printable(text: str | None) -> str:
-    """File names that are not valid Unicode, spelt so that any terminal takes them."""
-    return str(text).encode(errors="backslashreplace").decode()
 
 
 def _check_report(path: Path, *, overwrite: bool) -> None:

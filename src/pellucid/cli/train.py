@@ -1,49 +1,138 @@
-"""``pellucid train``: make weights from photographs of your own."""
+"""``pellucid train``: make weights, by a recipe or a config of your own."""
 
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-app = typer.Typer(help="Make weights from photographs of your own.", no_args_is_help=True, rich_markup_mode=None)
+from pellucid.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from pellucid.training.config import TrainConfig
+
+INTERRUPTED = 130  # as shells report SIGINT
 
 
-@app.callback()
-def train() -> None:
-    """Make weights from photographs of your own."""
-
-
-@app.command()
-def denoise(
-    data: Annotated[Path, typer.Option("--data", help="Folder of clean photographs.")],
-    val: Annotated[Path, typer.Option("--val", help="Folder of photographs to validate on.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("runs/denoise"),
-    iterations: Annotated[int | None, typer.Option(help="Optimiser steps. Default: the recipe's.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Crops per step. Default: the recipe's.")] = None,
-    patch: Annotated[int | None, typer.Option(help="Side of a crop. Default: the recipe's.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Peak learning rate. Default: the recipe's.")] = None,
-    every: Annotated[int | None, typer.Option(help="Steps between validations and checkpoints.")] = None,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of weights, crops and noise.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+def train(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RECIPE|CONFIG.yaml]", help="A recipe (see --list), or a config.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="For example optimizer.lr=1e-4 stages.0.batch=4."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Folder to train on: photographs, or pairs.")] = None,
+    val: Annotated[Path | None, typer.Option("--val", help="Folder to validate on, of the same kind.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run. Default: runs/RECIPE.")] = None,
+    init: Annotated[
+        Path | None, typer.Option("--init", help="Fine-tune this checkpoint: its network and weights.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="small-gpu: the same batches, by accumulation.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last.ckpt.")] = False,
+    list_recipes: Annotated[
+        bool, typer.Option("--list", help="List the recipes; with RECIPE, tell all about it.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the config as YAML and do nothing.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print a JSON schema of configs and do nothing.")] = False,
+    from_basicsr: Annotated[
+        Path | None, typer.Option("--from-basicsr", help="Print a BasicSR option file as a config, and do nothing.")
+    ] = None,
 ) -> None:
-    """Train a blind Gaussian denoiser on clean photographs, by the bundled weights' recipe."""
+    """Make weights: from clean photographs of your own, or from pairs as the papers do.
+
+    Runs on one device; for more, start it with torchrun: torchrun --nproc-per-node 8 -m pellucid train ...
+    """
+    if list_recipes:
+        typer.echo(_recipes(run))
+        return
+    if schema:
+        from pellucid.training.parse import json_schema
+
+        typer.echo(json_schema())
+        return
+    if from_basicsr:
+        _translate(from_basicsr)
+        return
+    if run is None:
+        raise ConfigError("train needs a recipe or a config.yaml; pellucid train --list shows the recipes")
+    config = _config(run, overrides or [], data=data, val=val, out=out, init=init, preset=preset)
+    if show:
+        from pellucid.training.parse import to_yaml
+
+        typer.echo(to_yaml(config), nl=False)
+        return
+    _train(config, resume=resume)
+
+
+def _config(
+    run: str,
+    overrides: list[str],
+    *,
+    data: Path | None,
+    val: Path | None,
+    out: Path | None,
+    init: Path | None,
+    preset: str | None,
+) -> "TrainConfig":
+    from pellucid.training.parse import override, read_config
+    from pellucid.training.presets import PRESETS
+    from pellucid.training.recipes import RECIPES
+
+    if run in RECIPES:
+        if data is None:
+            raise ConfigError(f"train {run} needs --data, a folder; pellucid train {run} --list tells of what")
+        config = RECIPES[run](data, val, out or Path("runs") / run)
+    elif Path(run).suffix in (".yaml", ".yml"):
+        config = read_config(Path(run))
+        folders = replace(config.data, train=data or config.data.train, val=val or config.data.val)
+        config = replace(config, data=folders, out=out or config.out)
+    else:
+        raise ConfigError(f"No recipe '{run}' and no .yaml file.{did_you_mean(run, RECIPES)}")
+    if init:
+        config = replace(config, network=replace(config.network, name=None, overrides={}, init=init))
+    config = override(config, overrides)
+    if preset is not None and preset not in PRESETS:
+        raise ConfigError(f"Unknown preset '{preset}'.{did_you_mean(preset, PRESETS)}")
+    return PRESETS[preset](config) if preset else config
+
+
+def _train(config: "TrainConfig", *, resume: bool) -> None:
     from pellucid.cli.progress import TrainProgress
-    from pellucid.training.loop import train as run
-    from pellucid.training.recipes import denoise as recipe
+    from pellucid.training import train
 
     logging.getLogger("pellucid").setLevel(logging.INFO)
-    given = {"iterations": iterations, "batch": batch, "patch": patch, "lr": lr, "every": every}
-    config = replace(
-        recipe.config(data=data, val=val, out=out),
-        precision=precision,
-        seed=seed,
-        threads=threads,
-        **{name: value for name, value in given.items() if value is not None},
-    )
-    with TrainProgress(config.iterations) as progress:
-        weights = run(config, recipe.DEGRADATION, recipe.VALIDATION, resume=resume, on_step=progress.step)
-    typer.echo(weights)
+    try:
+        with TrainProgress() as progress:
+            weights = train(config, resume=resume, on_step=progress.step)
+    except KeyboardInterrupt:
+        typer.echo(f"pellucid: stopped; go on with --resume (everything is in {config.out})", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if progress.is_first:
+        typer.echo(weights)
+
+
+def _recipes(name: str | None) -> str:
+    from inspect import getdoc
+
+    from pellucid.training.recipes import RECIPES
+
+    documented = {recipe: getdoc(function) or "" for recipe, function in RECIPES.items()}
+    if name is None:
+        return "\n".join(f"{recipe:<28}{text.splitlines()[0]}" for recipe, text in documented.items())
+    if name not in documented:
+        raise ConfigError(f"Unknown recipe '{name}'.{did_you_mean(name, documented)}")
+    return documented[name]
+
+
+def _translate(path: Path) -> None:
+    from pellucid.training.basicsr import translate
+    from pellucid.training.parse import to_yaml
+
+    config, left_out = translate(path)
+    typer.echo(to_yaml(config), nl=False)
+    for line in left_out:
+        typer.echo(f"pellucid: not translated: {line}", err=True)

@@ -1,1 +1,19 @@
-"""What training sees: photographs in memory, crops of them, and degradations made on the fly."""
+"""What training sees: pairs found on disk or made of clean photographs, cropped, turned and prepared ahead."""
+
+from pellucid.data.layouts import Pair, find_pairs
+from pellucid.data.pairs import PairedPhotos
+from pellucid.data.photos import PhotoCache, clean_photos
+from pellucid.data.prefetch import Prefetcher
+from pellucid.data.source import Source
+from pellucid.data.synthetic import SyntheticPairs
+
+__all__ = [
+    "Pair",
+    "PairedPhotos",
+    "PhotoCache",
+    "Prefetcher",
+    "Source",
+    "SyntheticPairs",
+    "clean_photos",
+    "find_pairs",
+]

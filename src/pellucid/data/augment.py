@@ -1,6 +1,12 @@
-"""Geometric augmentation: the eight symmetries of a square."""
+"""What is done alike to the input and the target of a pair: a random crop, and one of the square's symmetries."""
 
+from dataclasses import dataclass
+from typing import Self
+
+import torch
 from torch import Tensor
+
+from pellucid.data.photos import to_float
 
 SYMMETRIES = 8
 
@@ -12,3 +18,35 @@ def symmetry(image: Tensor, index: int) -> Tensor:
     if index & 2:
         image = image.flip(-2)
     return image.mT if index & 4 else image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crop:
+    """A square of a picture, turned.
+
+    Attributes:
+        top, left: its first row and column.
+        side: of the square.
+        turn: which symmetry, 0 to 7.
+    """
+
+    top: int
+    left: int
+    side: int
+    turn: int
+
+    @classmethod
+    def draw(cls, rng: torch.Generator, height: int, width: int, side: int) -> Self:
+        """Draw one uniformly from those that lie within a picture."""
+        row, column, turn = torch.rand(3, generator=rng, dtype=torch.float64).tolist()
+        return cls(
+            top=int(row * (height - side + 1)),
+            left=int(column * (width - side + 1)),
+            side=side,
+            turn=int(turn * SYMMETRIES),
+        )
+
+    def of(self, photo: Tensor) -> Tensor:
+        """Cut it out of (C, H, W) uint8 or uint16, as float32 in [0, 1]."""
+        cut = photo[:, self.top : self.top + self.side, self.left : self.left + self.side]
+        return symmetry(to_float(cut), self.turn)

@@ -1,89 +1,69 @@
 """Training pairs from clean photographs: crops, symmetries, and a degradation made on the fly."""
 
+from bisect import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from functools import cached_property
+from itertools import accumulate
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pellucid.data.augment import SYMMETRIES, symmetry
-from pellucid.errors import ConfigError
-from pellucid.imaging import find_pictures, read_photo, to_depth
+from pellucid.data.augment import Crop
+from pellucid.data.photos import PhotoCache, check_fits
+from pellucid.data.source import generator
+from pellucid.degrade import Degradation
 
 
-class Degradation(Protocol):
-    """``sample`` draws parameters for a batch; ``apply`` uses them on (B, C, H, W) in [0, 1]."""
-
-    def sample(self, rng: torch.Generator, count: int = 1) -> Any: ...
-
-    def apply(self, image: Tensor, params: Any) -> Tensor: ...
-
-
-def load_folder(folder: Path, *, smallest: int = 1) -> list[Tensor]:
-    """Every photograph below a folder, as uint8 (3, H, W), in the order of their paths.
-
-    Args:
-        folder: searched to any depth.
-        smallest: pictures with a shorter side than this cannot be cropped and are an error.
-
-    Raises:
-        ConfigError: no such folder, no picture in it, or one that is too small.
-        ImageError: a picture that cannot be read.
-    """
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder of training photos")
-    paths = find_pictures(folder)
-    if not paths:
-        raise ConfigError(f"{folder}: holds no picture that pellucid can read")
-    photos: list[Tensor] = []
-    for path in paths:
-        pixels = torch.from_numpy(to_depth(read_photo(path).pixels, np.uint8)).permute(2, 0, 1)
-        if min(pixels.shape[1:]) < smallest:
-            height, width = pixels.shape[1:]
-            raise ConfigError(f"{path}: {width}x{height} is smaller than a patch of {smallest}")
-        photos.append(pixels.expand(3, -1, -1).contiguous())
-    return photos
-
-
-@dataclass(frozen=True, kw_only=True)
 class SyntheticPairs:
-    """An endless, random-access stream of batches: batch ``step`` is a pure function of (seed, step).
+    """A ``Source`` that degrades clean photographs, each crop anew.
 
-    So a resumed run sees exactly what the undisturbed one would have, with no sampler to save.
-
-    Attributes:
-        photos: uint8 (3, H, W) each.
-        degradation: what to do to the clean crops.
-        patch: side of a crop.
-        batch: crops per step.
-        seed: of everything random.
+    A photograph is chosen with a probability in proportion to its area, then a crop uniformly from it: every
+    part of every photograph is seen equally often.
     """
 
-    photos: Sequence[Tensor]
-    degradation: Degradation
-    patch: int
-    batch: int
-    seed: int = 0
+    def __init__(self, photos: PhotoCache, degradation: Degradation, seed: int = 0) -> None:
+        """Degrade these photographs.
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Batch ``step``: (degraded, clean), float32 (B, 3, P, P), clean in [0, 1]."""
-        rng = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        areas = torch.tensor([float(photo.shape[1] * photo.shape[2]) for photo in self.photos])
-        chosen = torch.multinomial(areas, self.batch, replacement=True, generator=rng)
-        clean = torch.stack([self._crop(self.photos[i], rng) for i in chosen.tolist()]).float() / 255
-        params = self.degradation.sample(rng, self.batch)
+        Args:
+            photos: clean ones.
+            degradation: what to do to the crops.
+            seed: of everything random; not negative.
+        """
+        self.photos = photos
+        self.degradation = degradation
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """How many photographs."""
+        return len(self.photos)
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Of input and target: (3, 3), or (1, 1) for grey."""
+        return self.photos.channels, self.photos.channels
+
+    def check_patch(self, patch: int) -> None:
+        """See ``Source``; every photograph is looked at."""
+        for index, path in enumerate(self.photos.paths):
+            check_fits(path, self.photos.shape(index), patch)
+
+    def batch(self, indices: Sequence[int], patch: int) -> tuple[Tensor, Tensor]:
+        """See ``Source``."""
+        rngs = [generator(self.seed, index) for index in indices]
+        clean = torch.stack([self._clean(rng, patch) for rng in rngs])
+        params = [self.degradation.sample(rng) for rng in rngs]
         return self.degradation.apply(clean, params), clean
 
-    def _crop(self, photo: Tensor, rng: torch.Generator) -> Tensor:
-        height, width = photo.shape[1:]
-        y = _draw(height - self.patch + 1, rng)
-        x = _draw(width - self.patch + 1, rng)
-        crop = photo[:, y : y + self.patch, x : x + self.patch]
-        return symmetry(crop, _draw(SYMMETRIES, rng))
+    def _clean(self, rng: torch.Generator, patch: int) -> Tensor:
+        where = torch.rand((), generator=rng, dtype=torch.float64).item() * self._areas[-1]
+        chosen = bisect(self._areas, where)
+        photo = self.photos[chosen]
+        check_fits(self.photos.paths[chosen], photo.shape, patch)
+        _, height, width = photo.shape
+        return Crop.draw(rng, height, width, patch).of(photo)
 
-
-def _draw(count: int, rng: torch.Generator) -> int:
-    return int(torch.randint(count, (), generator=rng))
+    @cached_property
+    def _areas(self) -> list[int]:
+        """Pixels of each photograph and all before it."""
+        shapes = (self.photos.shape(index) for index in range(len(self.photos)))
+        return list(accumulate(height * width for _, height, width in shapes))

@@ -1,10 +1,12 @@
 """What every degradation is: parameters drawn for one image, and a deterministic use of them on a batch."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+from pellucid.errors import ConfigError
 
 
 class Degradation(Protocol):
@@ -30,7 +32,9 @@ def uniform(rng: torch.Generator, low: float, high: float) -> float:
 
 
 def log_uniform(rng: torch.Generator, low: float, high: float) -> float:
-    """A number from [low, high) whose logarithm is uniform: as likely to double as to halve."""
+    """A number from [low, high) whose logarithm is uniform: as likely to double as to halve; low is above 0."""
+    if low <= 0:
+        raise ConfigError(f"a range drawn by its logarithm must begin above 0, not at {low}")
     return low * (high / low) ** uniform(rng, 0.0, 1.0)
 
 
@@ -70,4 +74,4 @@ def _drawn(draw: Callable[..., Tensor], image: Tensor, seeds: Sequence[int], cha
         draw(shape, generator=torch.Generator(image.device).manual_seed(s), device=image.device, dtype=image.dtype)
         for s in seeds
     ]
-    return cast(Tensor, torch.stack(drawn))
+    return torch.stack(drawn)

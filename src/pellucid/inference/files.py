@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.errors import ImageError, PellucidError
-from pellucid.imaging import read_photo, write_photo
+from pellucid.imaging import Photo, read_photo, write_photo
 from pellucid.inference.plan import Job, Plan, plan_files
 from pellucid.inference.restorer import OnTile, Restorer
 
@@ -62,21 +62,48 @@ def restore_files(
     Raises:
         ConfigError: as ``plan_files``, before any work.
     """
+    yield from process_files(
+        inputs,
+        output,
+        lambda photo, job: restorer.restore(photo, on_tile=on_tile),
+        suffix=suffix,
+        overwrite=overwrite,
+        on_plan=on_plan,
+        on_start=on_start,
+    )
+
+
+def process_files(
+    inputs: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None,
+    work: Callable[[Photo, Job], Photo],
+    *,
+    suffix: str,
+    overwrite: bool = False,
+    on_plan: Callable[[Plan], None] | None = None,
+    on_start: Callable[[Job, int], None] | None = None,
+) -> Iterator[FileResult]:
+    """Make new pictures of files and folders one by one; a file that fails is reported and the others go on.
+
+    Args:
+        inputs, output, suffix: as for ``plan_files``.
+        work: makes the new picture of one that was read, knowing where it came from.
+        overwrite, on_plan, on_start: as for ``restore_files``; yields and raises as it does.
+    """
     plan = plan_files(inputs, output, suffix=suffix)
     if on_plan:
         on_plan(plan)
     for name, error in plan.failures:
         yield FileResult(source=name, error=error)
     for job in plan.jobs:
-        yield _restore_file(job, restorer, overwrite, on_start, on_tile)
+        yield _process_file(job, work, overwrite, on_start)
 
 
-def _restore_file(
+def _process_file(
     job: Job,
-    restorer: Restorer,
+    work: Callable[[Photo, Job], Photo],
     overwrite: bool,
     on_start: Callable[[Job, int], None] | None,
-    on_tile: OnTile | None,
 ) -> FileResult:
     started = time.monotonic()
     source, target = str(job.source), str(job.target)
@@ -85,9 +112,9 @@ def _restore_file(
         photo = read_photo(job.source)
         if on_start:
             on_start(job, photo.width * photo.height)
-        restored = restorer.restore(photo, on_tile=on_tile)
+        result = work(photo, job)
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        write_photo(restored, job.target, overwrite=overwrite)
+        write_photo(result, job.target, overwrite=overwrite)
     except PellucidError as error:
         message = str(error)
         named = message.startswith((source, target))

@@ -1,8 +1,52 @@
-"""What training minimises."""
+"""What training minimises: each a mean over (B, C, H, W) of how far a prediction is from its target."""
 
+from collections.abc import Callable, Mapping
+
+import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+CHARBONNIER_EPS = 1e-3
 
 
-def charbonnier(prediction: Tensor, target: Tensor, *, eps: float = 1e-3) -> Tensor:
-    """The mean of √(d² + ε²): L1, smooth around zero, so outliers weigh less than under L2 (AST §4.1)."""
-    return ((prediction.float() - target).square() + eps**2).sqrt().mean()
+def charbonnier(prediction: Tensor, target: Tensor) -> Tensor:
+    """The mean of √(d² + ε²), ε = 1e-3: L1, smooth around zero, so outliers weigh less than under L2 (AST §4.1)."""
+    return ((prediction - target).square() + CHARBONNIER_EPS**2).sqrt().mean()
+
+
+def fft(prediction: Tensor, target: Tensor) -> Tensor:
+    """L1 between unnormalised 2-D spectra: blur loses high frequencies (MIMO-UNet, Cho et al. 2021; weight 0.1)."""
+    return (torch.fft.rfft2(prediction) - torch.fft.rfft2(target)).abs().mean()
+
+
+def edge(prediction: Tensor, target: Tensor) -> Tensor:
+    """Charbonnier between Laplacians, for sharp edges (MPRNet, Zamir et al. 2021; weight 0.05)."""
+    return charbonnier(_laplacian(prediction), _laplacian(target))
+
+
+LOSSES: dict[str, Loss] = {
+    "charbonnier": charbonnier,
+    "l1": F.l1_loss,
+    "l2": F.mse_loss,
+    "fft": fft,
+    "edge": edge,
+}
+
+
+def weighted_sum(weights: Mapping[str, float]) -> Loss:
+    """The sum of losses by name, each times its weight, computed in float32."""
+
+    def loss(prediction: Tensor, target: Tensor) -> Tensor:
+        prediction = prediction.float()
+        terms = [weight * LOSSES[name](prediction, target) for name, weight in weights.items()]
+        return torch.stack(terms).sum()
+
+    return loss
+
+
+def _laplacian(image: Tensor) -> Tensor:
+    kernel = image.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
+    channels = image.shape[1]
+    return F.conv2d(image, kernel.expand(channels, 1, 3, 3), groups=channels)

@@ -1,0 +1,125 @@
+"""How near the synthetic rain and raindrops come to real pairs, in numbers.
+
+    python benchmarks/realism_rain.py --rain DATA/rain100l --drops DATA/raindrop_agan4 --clean DATA/val
+
+``--rain`` and ``--drops`` are folders of pairs, ``input/`` and ``target/`` with the same names; ``--clean`` is a folder
+of clean photos, cut to 480×320 at most, on which each preset and the default draw one degradation for each photo.
+Each may be left out. The averages are over images. Real pairs of drops are not quite aligned, and glare over the whole
+glass changes them too, so that their covered share is an upper bound and their edges count as small drops.
+"""
+
+import argparse
+import math
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+
+from pellucid.degrade.base import Degradation
+from pellucid.degrade.rain import RAIN_LEVELS, RainStreaks
+from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Pair = tuple[Array, Array]  # degraded, clean: (H, W, 3) in [0, 1]
+
+CROP = (480, 320)
+CHANGED = 0.05  # of the range, in the mean over the channels: a pixel of a streak or of a drop
+SMALLEST_DROP = 30  # pixels: a smaller component is noise or a misaligned edge
+
+
+def read(path: Path) -> Array:
+    return np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
+
+
+def real_pairs(folder: Path) -> Iterator[Pair]:
+    for path in sorted((folder / "input").iterdir()):
+        yield read(path), read(folder / "target" / path.name)
+
+
+def synthetic_pairs(degradation: Degradation, photos: list[Path]) -> Iterator[Pair]:
+    rng = torch.Generator().manual_seed(0)
+    for path in photos:
+        clean = read(path)[: CROP[1], : CROP[0]]
+        image = torch.from_numpy(clean.copy()).permute(2, 0, 1)[None]
+        degraded = degradation.apply(image, [degradation.sample(rng)])
+        yield degraded[0].permute(1, 2, 0).numpy(), clean
+
+
+def psnr(pair: Pair) -> float:
+    return -10 * math.log10(float(np.square(pair[0] - pair[1]).mean()) + 1e-12)
+
+
+def orientation(residual: Array) -> tuple[float, float]:
+    """Mean and spread of the streaks' angle from the vertical in degrees, by the structure tensor."""
+    along_y, along_x = (ndimage.gaussian_filter(residual, 1.5, order=order) for order in ((1, 0), (0, 1)))
+    xx, yy, xy = (ndimage.gaussian_filter(p, 2) for p in (along_x**2, along_y**2, along_x * along_y))
+    coherent = np.hypot(xx - yy, 2 * xy)  # how much there is to see, times how much of it has a direction
+    double = -np.arctan2(2 * xy, xx - yy)  # the angle is its half: a streak has no front
+    mean = (coherent * np.exp(1j * double)).sum() / (coherent.sum() + 1e-12)
+    spread = math.sqrt(-2 * math.log(min(max(abs(mean), 1e-9), 1.0))) / 2
+    return math.degrees(np.angle(mean) / 2), math.degrees(spread)
+
+
+def rain_figures(pair: Pair) -> dict[str, float]:
+    residual = (pair[0] - pair[1]).mean(2)
+    streaks = residual > CHANGED
+    angle, spread = orientation(residual)
+    return {
+        "PSNR, dB": psnr(pair),
+        "share of streaks, %": 100 * streaks.mean(),
+        "their brightness": float(residual[streaks].mean()) if streaks.any() else 0.0,
+        "|angle|, °": abs(angle),
+        "spread, °": spread,
+    }
+
+
+def drop_figures(pair: Pair) -> dict[str, float]:
+    changed = np.abs(ndimage.gaussian_filter(pair[0] - pair[1], (2, 2, 0))).mean(2) > CHANGED
+    labels, count = ndimage.label(changed)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    areas = areas[areas >= SMALLEST_DROP]
+    figures = {"PSNR, dB": psnr(pair), "covered, %": 100 * changed.mean()}
+    figures["drops per megapixel"] = len(areas) / changed.size * 1e6
+    diameters = 2 * np.sqrt(areas / math.pi) / len(changed) * 100
+    for name, quantile in (("lower quartile", 0.25), ("median", 0.5), ("upper quartile", 0.75)):
+        figures[f"{name} of diameters, % of height"] = (
+            float(np.quantile(diameters, quantile)) if len(areas) else math.nan
+        )
+    return figures
+
+
+def print_table(title: str, figures: Callable[[Pair], dict[str, float]], rows: dict[str, Iterable[Pair]]) -> None:
+    print(f"\n### {title}\n")
+    for number, (name, pairs) in enumerate(rows.items()):
+        each = [figures(pair) for pair in pairs]
+        if number == 0:
+            print("| |", " | ".join(each[0]), "|\n|---" + "|---:" * len(each[0]) + "|")
+        # an image without a drop has no sizes to average
+        means = [fmean([f[key] for f in each if not math.isnan(f[key])] or [math.nan]) for key in each[0]]
+        print(f"| {name} |", " | ".join(f"{mean:.2f}" for mean in means), "|", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rain", type=Path, help="folder of rainy pairs")
+    parser.add_argument("--drops", type=Path, help="folder of pairs with raindrops")
+    parser.add_argument("--clean", type=Path, help="folder of clean photos")
+    arguments = parser.parse_args()
+    photos = sorted(arguments.clean.iterdir()) if arguments.clean else []
+    for title, figures, real, degradations in (
+        ("Rain", rain_figures, arguments.rain, {**RAIN_LEVELS, "default": RainStreaks()}),
+        ("Raindrops", drop_figures, arguments.drops, {**RAINDROP_LEVELS, "default": Raindrops()}),
+    ):
+        rows: dict[str, Iterable[Pair]] = {real.name: real_pairs(real)} if real else {}
+        if photos:
+            rows |= {name: synthetic_pairs(degradation, photos) for name, degradation in degradations.items()}
+        print_table(title, figures, rows)
+
+
+if __name__ == "__main__":
+    main()

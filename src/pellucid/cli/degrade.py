@@ -1,0 +1,90 @@
+"""``pellucid degrade``: make pictures worse, to look at, to test with or to train on."""
+
+import random
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pellucid.cli import options
+from pellucid.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pellucid.imaging import Photo
+    from pellucid.inference.plan import Job
+
+
+def degrade(
+    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders or glob patterns.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="A file, or a folder. Default: beside each input.")
+    ] = None,
+    haze: Annotated[str | None, typer.Option(help="light, medium, dense or any.")] = None,
+    rain: Annotated[str | None, typer.Option(help="drizzle, medium, heavy or any.")] = None,
+    raindrop: Annotated[str | None, typer.Option(help="few, many, defocused or any.")] = None,
+    defocus: Annotated[str | None, typer.Option(help="slight, medium, strong or any.")] = None,
+    motion: Annotated[str | None, typer.Option(help="slight, medium, strong or any.")] = None,
+    camera: Annotated[str | None, typer.Option(help="Noise of a camera: light, medium, heavy or any.")] = None,
+    gaussian: Annotated[float | None, typer.Option(min=0, help="σ of Gaussian noise, on the scale of 0-255.")] = None,
+    jpeg: Annotated[int | None, typer.Option(min=1, max=100, help="Quality of JPEG compression.")] = None,
+    webp: Annotated[int | None, typer.Option(min=1, max=100, help="Quality of WebP compression.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random; each picture draws its own.")] = 0,
+    suffix: Annotated[str, typer.Option(help="Added to names when there is no -o: photo_SUFFIX.jpg.")] = "degraded",
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+) -> None:
+    """Degrade pictures, in the order of these options. Metadata and depth survive; inputs are never overwritten."""
+    from pellucid.cli.progress import FileProgress
+    from pellucid.degrade import compose, degrade_photo
+    from pellucid.inference.files import process_files
+
+    chosen = _chosen(
+        levels={
+            "haze": haze,
+            "rain": rain,
+            "raindrop": raindrop,
+            "defocus": defocus,
+            "motion": motion,
+            "camera": camera,
+        },
+        numbers={"gaussian": gaussian},
+        qualities={"jpeg": jpeg, "webp": webp},
+    )
+    compose(chosen)  # a level that does not exist is found before any work
+
+    def work(photo: "Photo", job: "Job") -> "Photo":
+        own = random.Random(f"{seed}/{job.source.name}").getrandbits(62)  # so it is the same in any folder
+        return degrade_photo(photo, chosen, seed=own)
+
+    with FileProgress() as progress:
+        results = options.show_results(
+            process_files(
+                inputs,
+                output,
+                work,
+                suffix=suffix,
+                overwrite=overwrite,
+                on_plan=progress.plan,
+                on_start=progress.start,
+            ),
+            on_result=progress.finish,
+            quiet=as_json,
+        )
+    if as_json:
+        typer.echo(options.to_json({"seed": seed, "degrade": chosen, "files": [asdict(result) for result in results]}))
+    if any(result.error for result in results):
+        raise typer.Exit(1)
+
+
+def _chosen(
+    *, levels: dict[str, str | None], numbers: dict[str, float | None], qualities: dict[str, int | None]
+) -> dict[str, dict[str, Any]]:
+    """The options as ``compose`` takes them."""
+    chosen: dict[str, dict[str, Any]] = {
+        name: {} if level == "any" else {"level": level} for name, level in levels.items() if level
+    }
+    chosen |= {name: {"low": value, "high": value} for name, value in numbers.items() if value is not None}
+    chosen |= {name: {"quality": (value, value)} for name, value in qualities.items() if value is not None}
+    if not chosen:
+        raise ConfigError("nothing to do: name a degradation, for example --rain heavy")
+    return chosen

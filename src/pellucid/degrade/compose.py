@@ -1,0 +1,129 @@
+"""Several degradations one after the other, each with a probability; and all of them by name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pellucid.degrade.base import Degradation, chance
+from pellucid.degrade.blur import DEFOCUS_LEVELS, MOTION_LEVELS, DefocusBlur, MotionBlur
+from pellucid.degrade.camera import CAMERA_NOISE_LEVELS, CameraNoise
+from pellucid.degrade.compression import Jpeg, WebP
+from pellucid.degrade.haze import HAZE_LEVELS, Haze
+from pellucid.degrade.noise import GaussianNoise
+from pellucid.degrade.rain import RAIN_LEVELS, RainStreaks
+from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
+from pellucid.errors import ConfigError, did_you_mean
+
+DEGRADATIONS: dict[str, Degradation] = {  # with the strengths to train on, in the order in which they happen to a photo
+    "haze": Haze(),
+    "rain": RainStreaks(),
+    "raindrop": Raindrops(),
+    "defocus": DefocusBlur(),
+    "motion": MotionBlur(),
+    "camera": CameraNoise(),
+    "gaussian": GaussianNoise(),
+    "jpeg": Jpeg(),
+    "webp": WebP(),
+}
+LEVELS: dict[str, Mapping[str, Degradation]] = {
+    "haze": HAZE_LEVELS,
+    "rain": RAIN_LEVELS,
+    "raindrop": RAINDROP_LEVELS,
+    "defocus": DEFOCUS_LEVELS,
+    "motion": MOTION_LEVELS,
+    "camera": CAMERA_NOISE_LEVELS,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compose:
+    """Degradations one after the other.
+
+    Attributes:
+        steps: each with the probability that it happens to an image, in [0, 1].
+    """
+
+    steps: tuple[tuple[Degradation, float], ...]
+
+    def sample(self, rng: torch.Generator) -> tuple[Any, ...]:
+        """Draw one image's parameters: one for each step, None where it does not happen."""
+        return tuple(step.sample(rng) if chance(rng, probability) else None for step, probability in self.steps)
+
+    def apply(self, image: Tensor, params: Sequence[tuple[Any, ...]]) -> Tensor:
+        """Degrade (B, C, H, W) in [0, 1] by each step in turn; gives back the same shape."""
+        for index, (step, _) in enumerate(self.steps):
+            chosen = [i for i, drawn in enumerate(params) if drawn[index] is not None]
+            if len(chosen) == len(params):
+                image = step.apply(image, [drawn[index] for drawn in params])
+            elif chosen:
+                image = image.clone()
+                image[chosen] = step.apply(image[chosen], [params[i][index] for i in chosen])
+        return image
+
+
+def compose(options: Mapping[str, Mapping[str, Any]]) -> Compose:
+    """Degradations by name, as a config writes them.
+
+    Args:
+        options: for example ``{"rain": {"level": "heavy"}, "jpeg": {"probability": 0.3, "quality": [30, 90]}}``: name
+            → fields of its class, and ``level`` (a preset to start from) and ``probability`` (1 if not given). They
+            happen in this order.
+
+    Raises:
+        ConfigError: an unknown name, level or field, or a value that cannot be.
+    """
+    return Compose(steps=tuple(_step(name, given) for name, given in options.items()))
+
+
+def create_degradation(name: str, *, level: str | None = None, **overrides: Any) -> Degradation:
+    """One degradation by name.
+
+    Args:
+        name: a key of ``DEGRADATIONS``.
+        level: one of its presets in ``LEVELS``; None: all the strengths that training wants.
+        **overrides: fields of its class; ranges are pairs (low, high).
+
+    Raises:
+        ConfigError: an unknown name, level or field, or a value that cannot be.
+    """
+    if name not in DEGRADATIONS:
+        raise ConfigError(f"Unknown degradation '{name}'.{did_you_mean(name, DEGRADATIONS)}")
+    levels = LEVELS.get(name, {})
+    if level is not None and level not in levels:
+        hint = did_you_mean(level, levels) if levels else " It has none."
+        raise ConfigError(f"Unknown level '{level}' of {name}.{hint}")
+    base: Any = DEGRADATIONS[name] if level is None else levels[level]
+    known = [field.name for field in fields(base)]
+    for key in overrides:
+        if key not in known:
+            raise ConfigError(f"{name} has no option '{key}'.{did_you_mean(key, known)}")
+    values = {key: _like(getattr(base, key), value, f"{name}.{key}") for key, value in overrides.items()}
+    degradation = replace(base, **values)
+    try:
+        degradation.sample(torch.Generator())
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"{name}: {error}") from None
+    return degradation
+
+
+def _like(default: Any, value: Any, name: str) -> Any:
+    """The value, if it is of the kind of the default: a number, a range of numbers (low, high), or yes or no."""
+    if isinstance(default, tuple):
+        pair = tuple(value) if isinstance(value, list | tuple) else ()
+        if len(pair) != 2 or not all(isinstance(end, int | float) for end in pair) or pair[0] > pair[1]:
+            raise ConfigError(f"{name} must be a range, [low, high], not {value}")
+        return pair
+    if not isinstance(value, bool if isinstance(default, bool) else int | float):
+        raise ConfigError(f"{name} must be a number, not {value!r}")
+    return value
+
+
+def _step(name: str, given: Mapping[str, Any]) -> tuple[Degradation, float]:
+    options = dict(given)
+    probability = options.pop("probability", 1.0)
+    if not isinstance(probability, int | float) or not 0 <= probability <= 1:
+        raise ConfigError(f"{name}: probability must be from 0 to 1, not {probability}")
+    return create_degradation(name, **options), float(probability)

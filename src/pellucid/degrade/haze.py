@@ -1,0 +1,183 @@
+"""Haze, fog and smoke: light lost on its way to the camera, and airlight scattered into it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pellucid.degrade.base import chance, per_image, seed, uniform
+from pellucid.degrade.camera import to_linear, to_srgb
+from pellucid.degrade.fields import Window, sample_window, scene_axes, smooth_noise
+
+_GUIDE_SIDE = 64
+_GUIDE_RADIUS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class HazeParams:
+    """One picture's haze.
+
+    Attributes:
+        optical_depth: β times the distance of the farthest thing in the scene; its transmission is exp(-this).
+        nearest: distance of the nearest thing, as a share of the farthest.
+        shape: how much of the depth is a ground plane under a sky, a slanted wall, rolling ground, and objects that
+            end where the picture has edges; sums to 1.
+        horizon: height of the horizon, 0 the top of the scene and 1 its foot.
+        roll: of the camera, in radians.
+        slant: direction in which the wall recedes, in radians.
+        patchiness: standard deviation of the logarithm of the haze's density.
+        airlight: colour of the haze (R, G, B) in [0, 1].
+        airlight_aside: the colour that it drifts to across the scene, lit by something else.
+        linear_light: mix light, as a camera does, rather than sRGB values, as RESIDE does.
+        window: the part of the scene in the picture.
+        seed: of the random fields.
+    """
+
+    optical_depth: float
+    nearest: float
+    shape: tuple[float, float, float, float]
+    horizon: float
+    roll: float
+    slant: float
+    patchiness: float
+    airlight: tuple[float, float, float]
+    airlight_aside: tuple[float, float, float]
+    linear_light: bool
+    window: Window
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Haze:
+    """Koschmieder's law, I = J t + A (1 - t) with t = exp(-β d), over an invented depth d.
+
+    The law is Koschmieder's (1924), in the form of Narasimhan & Nayar (2002, "Vision and the atmosphere"); RESIDE
+    (Li et al. 2019) makes its pairs by it. Depth is smooth, but for objects that are snapped to the picture's own
+    edges by a guided filter (He et al. 2010; He & Sun 2015), as transmission is where one thing hides another.
+    Dense real haze comes with sensor noise, which this leaves to ``CameraNoise``.
+
+    Attributes:
+        optical_depth: range of the optical depth of the farthest thing.
+        nearest: range of the nearest distance, as a share of the farthest; high for smoke in a room.
+        patchiness: range of the standard deviation of the logarithm of the density; 0 is even haze.
+        brightness: range of the airlight's brightest channel.
+        tint: the largest departure of the airlight's red and blue from grey.
+        linear_light: probability that light is mixed rather than sRGB values.
+        window: range of the share of the scene that is seen: small for crops, (1, 1) for whole photographs.
+    """
+
+    optical_depth: tuple[float, float] = (0.1, 2.0)
+    nearest: tuple[float, float] = (0.0, 0.5)
+    patchiness: tuple[float, float] = (0.0, 0.6)
+    brightness: tuple[float, float] = (0.6, 1.0)
+    tint: float = 0.13
+    linear_light: float = 0.5
+    window: tuple[float, float] = (0.15, 1.0)
+
+    def sample(self, rng: torch.Generator) -> HazeParams:
+        """Draw the parameters for one image."""
+        # Cubes leave one or two layouts in charge of most scenes.
+        layouts = [uniform(rng, 0.1, 1.0) ** 3 for _ in range(4)]
+        ground, wall, hills, objects = (share / sum(layouts) for share in layouts)
+        brightness = uniform(rng, *self.brightness)
+        tint = self._tint(rng)
+        return HazeParams(
+            optical_depth=uniform(rng, *self.optical_depth),
+            nearest=uniform(rng, *self.nearest),
+            shape=(ground, wall, hills, objects),
+            horizon=uniform(rng, 0.1, 0.6),
+            roll=uniform(rng, -0.1, 0.1),
+            slant=uniform(rng, 0, math.tau),
+            patchiness=uniform(rng, *self.patchiness),
+            airlight=_colour(brightness, tint),
+            airlight_aside=_colour(brightness * uniform(rng, 0.85, 1.0), tint + 0.7 * self._tint(rng)),
+            linear_light=chance(rng, self.linear_light),
+            window=sample_window(rng, self.window),
+            seed=seed(rng),
+        )
+
+    def apply(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
+        """Veil (B, C, H, W) in [0, 1]; a grey picture sees grey haze."""
+        transmission = self.transmission(image, params).to(image.dtype)
+        airlight = self.airlight(image, params).to(image.dtype)
+        light = to_linear(airlight)
+        mixed_as_srgb = airlight + (image - airlight) * transmission
+        mixed_as_light = to_srgb(light + (to_linear(image) - light) * transmission)
+        return torch.where(per_image([p.linear_light for p in params], image) > 0, mixed_as_light, mixed_as_srgb)
+
+    def transmission(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
+        """The share t of light that arrives, (B, 1, H, W) float32 in (0, 1], for pictures (B, C, H, W)."""
+        y, x = scene_axes([p.window for p in params], image)
+        thickness = smooth_noise([p.seed + 1 for p in params], y, x, cells=2, octaves=3)[:, None]
+        density = (_numbers([p.patchiness for p in params], image) * thickness).exp()
+        optical_depth = _numbers([p.optical_depth for p in params], image)
+        return (-optical_depth * density * self.depth(image, params)).exp()
+
+    def depth(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
+        """Distance as a share of the farthest, (B, 1, H, W) float32 in (0, 1], for pictures (B, C, H, W)."""
+        y, x = scene_axes([p.window for p in params], image)
+        horizon, roll, slant, nearest = (
+            torch.tensor(values, device=image.device)[:, None, None]
+            for values in zip(*((p.horizon, p.roll, p.slant, p.nearest) for p in params), strict=True)
+        )
+        below = (y - horizon + (x - 0.5) * roll.tan()).clamp(min=0)
+        ground = 1 / (1 + 8 * below)
+        wall = (4 * ((x - 0.5) * slant.cos() + (y - 0.5) * slant.sin())).sigmoid()
+        hills = (2 * smooth_noise([p.seed + 2 for p in params], y, x, cells=2, octaves=2)).sigmoid()
+        objects = _snap((6 * smooth_noise([p.seed + 3 for p in params], y, x, cells=5)).sigmoid(), image)
+        shares = torch.tensor([p.shape for p in params], device=image.device)[:, :, None, None]
+        depth = sum(shares[:, i] * layout for i, layout in enumerate((ground, wall, hills, objects)))
+        return (nearest + (1 - nearest) * depth)[:, None]
+
+    def airlight(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
+        """Colour of the haze, (B, C, H, W) float32 in [0, 1], for pictures (B, C, H, W)."""
+        y, x = scene_axes([p.window for p in params], image)
+        aside = (4 * smooth_noise([p.seed for p in params], y, x, cells=1)).sigmoid()[:, None]
+        here, there = (
+            torch.tensor(colours, device=image.device)[:, :, None, None]
+            for colours in ([p.airlight for p in params], [p.airlight_aside for p in params])
+        )
+        if image.shape[1] == 1:
+            here, there = here.mean(1, keepdim=True), there.mean(1, keepdim=True)
+        return here + (there - here) * aside
+
+    def _tint(self, rng: torch.Generator) -> float:
+        return self.tint * (uniform(rng, 0, 1) - uniform(rng, 0, 1))
+
+
+HAZE_LEVELS: Mapping[str, Haze] = {
+    "light": Haze(optical_depth=(0.2, 0.6), nearest=(0.0, 0.3), patchiness=(0.0, 0.3), brightness=(0.75, 1.0)),
+    "medium": Haze(optical_depth=(0.6, 1.2), nearest=(0.0, 0.4), patchiness=(0.0, 0.4), brightness=(0.65, 1.0)),
+    "dense": Haze(optical_depth=(1.2, 2.6), nearest=(0.1, 0.5), patchiness=(0.0, 0.8), brightness=(0.55, 0.95)),
+}
+
+
+def _numbers(values: Sequence[float], image: Tensor) -> Tensor:
+    return torch.tensor(values, device=image.device)[:, None, None, None]
+
+
+def _colour(brightness: float, tint: float) -> tuple[float, float, float]:
+    """Warm where the tint is positive, bluish where it is negative."""
+    unit = brightness / (1 + abs(tint))
+    return unit * (1 + tint), unit * (1 + 0.2 * tint), unit * (1 - tint)
+
+
+def _snap(field: Tensor, image: Tensor) -> Tensor:
+    """Let the steps of a field (B, H, W) in [0, 1] follow the edges of a picture: the fast guided filter."""
+    guide, field = image.float().mean(1, keepdim=True), field[:, None]
+    height, width = guide.shape[2:]
+    shrink = max(1.0, max(height, width) / _GUIDE_SIDE)
+    small = (max(1, round(height / shrink)), max(1, round(width / shrink)))
+    g, f = F.interpolate(guide, small, mode="area"), F.interpolate(field, small, mode="area")
+    g_mean, f_mean = _box(g), _box(f)
+    slope = (_box(g * f) - g_mean * f_mean) / (_box(g * g) - g_mean**2 + 2e-3)
+    offset = f_mean - slope * g_mean
+    slope, offset = (F.interpolate(_box(a), (height, width), mode="bilinear") for a in (slope, offset))
+    return (slope * guide + offset).clamp(0, 1)[:, 0]
+
+
+def _box(values: Tensor) -> Tensor:
+    return F.avg_pool2d(values, 2 * _GUIDE_RADIUS + 1, 1, _GUIDE_RADIUS, count_include_pad=False)

@@ -1,0 +1,37 @@
+"""Degrading whole photographs."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import torch
+
+from pellucid.degrade.compose import DEGRADATIONS, compose
+from pellucid.imaging import Photo, to_depth
+
+USUAL_SIDE = 480  # pixels: the shorter side of pictures for which streaks, drops and shakes have their usual lengths
+
+
+def degrade_photo(photo: Photo, options: Mapping[str, Mapping[str, Any]], *, seed: int) -> Photo:
+    """Degrade a photograph; all but its pixels is carried over, transparency untouched.
+
+    Args:
+        photo: of any size and depth.
+        options: as for ``compose``. Lengths in pixels grow with the picture, unless ``scale`` is given.
+        seed: of everything random.
+
+    Raises:
+        ConfigError: as ``compose``.
+    """
+    scale = max(min(photo.height, photo.width) / USUAL_SIDE, 1.0)
+    degradation = compose({name: _scaled(name, given, scale) for name, given in options.items()})
+    image = torch.from_numpy(to_depth(photo.pixels, np.float32)).permute(2, 0, 1)[None]
+    params = degradation.sample(torch.Generator().manual_seed(seed))
+    degraded = degradation.apply(image, [params])[0].permute(1, 2, 0).numpy()
+    return photo.with_pixels(to_depth(np.ascontiguousarray(degraded), photo.pixels.dtype))
+
+
+def _scaled(name: str, given: Mapping[str, Any], scale: float) -> dict[str, Any]:
+    has_lengths = name in DEGRADATIONS and any(field.name == "scale" for field in fields(DEGRADATIONS[name]))  # pyright: ignore[reportArgumentType]
+    return {"scale": scale, **given} if has_lengths else dict(given)

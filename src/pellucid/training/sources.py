@@ -1,0 +1,34 @@
+"""What a config means by its data."""
+
+import torch
+
+from pellucid.data.layouts import find_pairs
+from pellucid.data.pairs import PairedPhotos
+from pellucid.data.photos import PhotoCache, clean_photos
+from pellucid.data.source import Source
+from pellucid.data.synthetic import SyntheticPairs
+from pellucid.degrade import compose
+from pellucid.training.config import TrainConfig
+
+GIGA = 2**30
+
+
+def open_source(config: TrainConfig, device: torch.device) -> Source:
+    """The training samples of a run: found, but not decoded yet.
+
+    Raises:
+        ConfigError: a folder that is missing, empty, of no known layout or with files that have no partner, or
+            pictures smaller than a patch.
+    """
+    data = config.data
+    where = device if data.cache_on_device else torch.device("cpu")
+    budget = int(data.cache_gb * GIGA)
+    if data.degrade is None:
+        pairs = find_pairs(data.train, dual_pixel=data.dual_pixel)
+        source = PairedPhotos(pairs, budget_bytes=budget, device=where, grey=data.grey, seed=config.seed)
+    else:
+        photos = PhotoCache(clean_photos(data.train), budget_bytes=budget, device=where, grey=data.grey)
+        source = SyntheticPairs(photos, compose(data.degrade), seed=config.seed)
+    for patch in {stage.patch for stage in config.stages}:
+        source.check_patch(patch)
+    return source
