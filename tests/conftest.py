@@ -1,5 +1,7 @@
 """Fixtures that several folders of tests share."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-import pellucid
+import pellucid.imaging
+from pellucid.cli.main import run
 
 if TYPE_CHECKING:
     from pellucid.training.config import TrainConfig
@@ -19,6 +22,14 @@ if TYPE_CHECKING:
 torch.set_num_threads(1)  # tiny networks gain nothing from more, and lose much beside other programs
 
 TINY_AST = {"embed_dim": 4, "depths": (1,) * 8 + (2,), "num_heads": (4, 4, 2, 2, 1)}
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def one_line(text: str) -> bool:
+    """Whether the command said one line, and no traceback."""
+    return text.startswith("pellucid: ") and text.count("\n") == 1
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,28 @@ def textured(path: Path, size: tuple[int, int] = (96, 80), *, seed: int = 0) -> 
     pixels = np.random.default_rng(seed).integers(0, 256, (10, 12, 3), np.uint8)
     Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(path)
     return path
+
+
+def deep(path: Path, size: tuple[int, int] = (96, 80), *, seed: int = 0) -> Path:
+    """Write a 16-bit PNG of (width, height) in colour, in a folder that is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 65536, (size[1], size[0], 3), np.uint16)
+    pellucid.imaging.Photo(pixels=pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process: (exit code, stdout, stderr)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["pellucid", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            run()
+        captured = capsys.readouterr()
+        return int(stopped.value.code or 0), captured.out, captured.err
+
+    return call
 
 
 @pytest.fixture

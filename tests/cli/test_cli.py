@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,24 +9,9 @@ from PIL import Image
 from torch import nn
 
 import pellucid
-from pellucid.cli.main import run
 from pellucid.zoo import list_models
 
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pellucid", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            run()
-        captured = capsys.readouterr()
-        return int(stopped.value.code or 0), captured.out, captured.err
-
-    return call
+from conftest import Run, one_line
 
 
 @pytest.fixture
@@ -44,10 +28,6 @@ def photo_file(tmp_path: Path) -> Path:
     path.parent.mkdir()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)).save(path)
     return path
-
-
-def one_line(text: str) -> bool:
-    return text.startswith("pellucid: ") and text.count("\n") == 1
 
 
 def test_restore_prints_the_result_and_nothing_else(
@@ -176,16 +156,6 @@ def test_benchmark_scores_a_folder(command: Run, photo_file: Path, weights: Path
     assert command("benchmark", photo_file.parent, "--sigma", "fifteen", "-m", weights)[0] == 2
     assert command("benchmark", photo_file.parent, "--sigma=-5", "-m", weights)[0] == 2
     assert command("benchmark", "missing", "-m", weights)[0] == 2
-
-
-def test_train_makes_weights_that_restore_takes(command: Run, photo_file: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    train = ["train", "denoise", "--data", photo_file.parent, "--val", photo_file.parent, "--out", out]
-    code, printed, _ = command(*train, "--patch", 16, "--batch", 1, "--iterations", 1)
-    assert code == 0
-    assert Path(printed.strip()) == out / "model.safetensors"
-    assert command("restore", photo_file, "-o", tmp_path / "x.png", "-m", out / "model.safetensors")[0] == 0
-    assert command(*train)[0] == 2
 
 
 def test_importing_is_quick_and_does_nothing() -> None:

@@ -203,7 +203,9 @@ def test_before_the_first_checkpoint_it_goes_back_to_the_start(
     undisturbed = replace(config, out=config.out / "a", optimizer=replace(config.optimizer, lr=5e-4, min_lr=5e-7))
     poisoned = {2}
     taken = poison(monkeypatch, steps=poisoned, value=float("inf"))
-    result = weights(train(replace(config, out=config.out / "b"), on_step=lambda r: poisoned.clear() if r.step == 3 else None))
+    result = weights(
+        train(replace(config, out=config.out / "b"), on_step=lambda r: poisoned.clear() if r.step == 3 else None)
+    )
     assert taken == [1, 2, 3, 1, 2, 3, 4, 5, 6]
     assert same(result, weights(train(undisturbed)))
 

@@ -21,17 +21,25 @@ class SyntheticPairs:
     part of every photograph is seen equally often.
     """
 
-    def __init__(self, photos: PhotoCache, degradation: Degradation, seed: int = 0) -> None:
+    def __init__(
+        self,
+        photos: PhotoCache,
+        degradation: Degradation,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
         """Degrade these photographs.
 
         Args:
-            photos: clean ones.
+            photos: clean ones, wherever they are held.
             degradation: what to do to the crops.
             seed: of everything random; not negative.
+            device: where the crops are degraded.
         """
         self.photos = photos
         self.degradation = degradation
         self.seed = seed
+        self.device = torch.device(device)
 
     def __len__(self) -> int:
         """How many photographs."""
@@ -50,7 +58,7 @@ class SyntheticPairs:
     def batch(self, indices: Sequence[int], patch: int) -> tuple[Tensor, Tensor]:
         """See ``Source``."""
         rngs = [generator(self.seed, index) for index in indices]
-        clean = torch.stack([self._clean(rng, patch) for rng in rngs])
+        clean = torch.stack([self._clean(rng, patch) for rng in rngs]).to(self.device)
         params = [self.degradation.sample(rng) for rng in rngs]
         return self.degradation.apply(clean, params), clean
 

@@ -29,6 +29,7 @@ def launch(config: TrainConfig) -> Any:
     if config.threads:
         torch.set_num_threads(config.threads)
     keep_freed_memory()
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     world = int(os.environ.get("WORLD_SIZE", 1))  # torchrun's
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     fabric = Fabric(
@@ -71,6 +72,7 @@ def _shard(network: nn.Module, mesh: Any) -> nn.Module:
     """Split parameters, gradients and optimiser state over processes, block by block (FSDP2)."""
     from torch.distributed.fsdp import fully_shard
 
+    network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]  # it takes no other
     for module in network.modules():
         if isinstance(module, Stage):
             for block in module:

@@ -160,7 +160,7 @@ def _row(run: Run, scores: dict[str, float]) -> dict[str, str]:
 
 def _say_where_time_went(seconds: dict[str, float]) -> None:
     total = sum(seconds.values()) or 1.0
-    shares = ", ".join(f"{what} {100 * spent / total:.0f} %" for what, spent in seconds.items())
+    shares = ", ".join(f"{what} {100 * spent / total:.1f} %" for what, spent in seconds.items())
     log.info("%.0f seconds: %s", total, shares)
 
 

@@ -28,7 +28,8 @@ def start_network(config: TrainConfig, channels: tuple[int, int]) -> nn.Module:
     network = _build(config.network).train()
     wanted = (network.config.in_channels, network.config.out_channels)  # pyright: ignore[reportAttributeAccessIssue]
     if wanted != channels:
-        raise ConfigError(f"the network takes {wanted[0]} channels and gives {wanted[1]}, the data has {channels}")
+        network_has, data_has = (f"{given} and {made}" for given, made in (wanted, channels))
+        raise ConfigError(f"the network takes and gives {network_has} channels, the data has {data_has}")
     set_gradient_checkpointing(network, config.gradient_checkpointing)
     freeze(network, config.network.freeze)
     return network
@@ -63,7 +64,7 @@ def freeze(network: nn.Module, patterns: Sequence[str]) -> None:
     for pattern in patterns:
         matching = [parameter for name, parameter in network.named_parameters() if _matches(name, pattern)]
         if not matching:
-            known = [name for name, _ in network.named_modules() if name]
+            known = [name for name, _ in network.named_children()]
             raise ConfigError(f"network.freeze: nothing is called '{pattern}'.{did_you_mean(pattern, known)}")
         for parameter in matching:
             parameter.requires_grad_(False)

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 LAST, MODEL, BEST = "last.ckpt", "model.safetensors", "best.safetensors"
 FIXED = ("task", "seed", "network.name", "network.overrides")  # beginnings of names that must not change on resuming
 QUIET = ("out", "threads", "every")  # may change without a word
-TIMED = ("data", "compute", "validation", "saving")
+TIMED = ("data", "forward", "backward", "optimizer", "average", "inspection", "validation", "saving")
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
@@ -51,7 +51,8 @@ class Run:
     Attributes:
         step: optimiser steps done.
         averaged: a network outside of training, with the averaged weights after ``update_averaged``.
-        seconds: by what they were spent on: data, compute, validation, saving.
+        seconds: by what they were spent on (``TIMED``). A GPU works on while the computer goes ahead, so there they
+            tell what the computer waited for.
         best: the highest mean PSNR on validation, in dB.
         loss, grad_norm: of the steps that were inspected last, means.
     """
@@ -105,19 +106,21 @@ class Run:
         losses: list[Tensor] = []
         for micro in range(accumulate):
             degraded, clean = self._next_batch()
-            with self.timed("compute"):
-                if config.mixup:
-                    degraded, clean = mixup(degraded, clean, alpha=config.mixup, rng=rng)
-                with fabric.no_backward_sync(network, enabled=micro < accumulate - 1):
+            if config.mixup:
+                degraded, clean = mixup(degraded, clean, alpha=config.mixup, rng=rng)
+            with fabric.no_backward_sync(network, enabled=micro < accumulate - 1):
+                with self.timed("forward"):
                     loss = self._criterion(network(degraded), clean)
+                with self.timed("backward"):
                     fabric.backward(loss / accumulate)
-                losses.append(loss.detach())
-        with self.timed("compute"):
+            losses.append(loss.detach())
+        with self.timed("optimizer"):
             most = config.optimizer.clip_norm or math.inf
             norm = fabric.clip_gradients(network, optimizer, max_norm=most, error_if_nonfinite=False)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            self.step += 1
+        self.step += 1
+        with self.timed("average"):
             self._average.update(self._module, decay=min(config.ema, self.step / (self.step + 10)))
         self._uninspected.append(torch.stack([torch.stack(losses).mean(), whole(norm.detach())]))
 
@@ -126,7 +129,7 @@ class Run:
 
         The only moment at which the computer waits for the GPU, and processes for one another.
         """
-        with self.timed("compute"):
+        with self.timed("inspection"):
             mine = torch.stack([*self._uninspected, self._uninspected[0].new_full((2,), float(stop))])
             *steps, (stops, _) = self._fabric.all_reduce(mine, reduce_op="mean").tolist()
         self._uninspected.clear()

@@ -28,7 +28,7 @@ def open_source(config: TrainConfig, device: torch.device) -> Source:
         source = PairedPhotos(pairs, budget_bytes=budget, device=where, grey=data.grey, seed=config.seed)
     else:
         photos = PhotoCache(clean_photos(data.train), budget_bytes=budget, device=where, grey=data.grey)
-        source = SyntheticPairs(photos, compose(data.degrade), seed=config.seed)
+        source = SyntheticPairs(photos, compose(data.degrade), seed=config.seed, device=device)
     for patch in {stage.patch for stage in config.stages}:
         source.check_patch(patch)
     return source

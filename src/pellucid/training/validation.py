@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pellucid.data.layouts import find_pairs
-from pellucid.data.photos import PhotoCache, clean_photos
+from pellucid.data.photos import PhotoCache, clean_photos, to_float
 from pellucid.degrade import compose
 from pellucid.errors import ConfigError
 from pellucid.imaging import to_depth
@@ -106,12 +106,12 @@ class Validation:
                 yield Example(label=PAIRS, degraded=self._input(index, clean), clean=target)
             for label, degradation in self._degradations.items():
                 params = degradation.sample(torch.Generator().manual_seed(index))
-                degraded = degradation.apply(_to_float(clean)[None], [params])[0]
+                degraded = degradation.apply(to_float(clean)[None], [params])[0]
                 yield Example(label=label, degraded=_array(degraded), clean=target)
 
     def _input(self, index: int, clean: Tensor) -> NDArray[np.float32]:
         views = self._inputs[index]
-        degraded = torch.cat([_to_float(self._middle(views[i])) for i in range(len(views))])
+        degraded = torch.cat([to_float(self._middle(views[i])) for i in range(len(views))])
         if degraded.shape[1:] != clean.shape[1:]:
             raise ConfigError(f"{views.paths[0]} and {self._clean.paths[index]} have different sizes")
         return _array(degraded)
@@ -122,10 +122,6 @@ class Validation:
             return photo
         y, x = ((size - min(size, side)) // 2 for size in photo.shape[1:])
         return photo[:, y : y + side, x : x + side]
-
-
-def _to_float(photo: Tensor) -> Tensor:
-    return photo.float() / torch.iinfo(photo.dtype).max
 
 
 def _array(image: Tensor) -> NDArray[Any]:

@@ -1,0 +1,100 @@
+"""The pictures of docs/degradations.md: a contact sheet for each degradation.
+
+    python benchmarks/contact_sheets.py --out docs/degradations
+
+Rows are photographs that come with scikit-image (NASA's and CC0); columns are the clean photograph, each level, and two
+draws of the default that networks train on. A whole photograph is degraded, then a tile is cut from it at 100 %. The
+seed is 0 and the draws are the first ones: none was chosen. A sheet is saved at the best JPEG quality that its size allows.
+"""
+
+import argparse
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skimage.data
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pellucid.degrade import DEGRADATIONS, LEVELS, Degradation, create_degradation
+
+Pixels = NDArray[np.uint8]
+
+WIDTH, HEIGHT, GAP, CAPTION = 320, 240, 4, 20
+CORNERS = {"astronaut": (100, 10), "chelsea": (80, 20), "coffee": (140, 60), "rocket": (200, 180)}  # x, y of the tile
+SHEETS = {  # photographs, and thousands of bytes: noise and blocks of other files need more of them
+    "haze": (("rocket", "astronaut"), 105),
+    "rain": (("rocket", "astronaut"), 160),
+    "raindrop": (("rocket", "astronaut"), 135),
+    "defocus": (("rocket", "astronaut"), 100),
+    "motion": (("rocket", "astronaut"), 100),
+    "camera": (("coffee", "chelsea"), 220),
+    "gaussian": (("chelsea",), 180),
+    "compression": (("chelsea",), 180),
+}
+
+Column = tuple[str, Degradation]
+
+
+def columns(name: str) -> list[Column]:
+    """Captions and degradations of a sheet, after the clean photograph."""
+    if name == "compression":
+        fixed = [(f"{kind} {quality}", kind, quality) for kind in ("jpeg", "webp") for quality in (50, 20)]
+        drawn = [(f"{kind}, default", DEGRADATIONS[kind]) for kind in ("jpeg", "webp")]
+        return [(text, create_degradation(kind, quality=(q, q))) for text, kind, q in fixed] + drawn
+    if name == "gaussian":
+        levels = [(f"σ = {sigma}", create_degradation(name, low=sigma, high=sigma)) for sigma in (15, 25, 50)]
+    else:
+        levels = list(LEVELS[name].items())
+    return levels + 2 * [("default", DEGRADATIONS[name])]
+
+
+def degraded(photo: Pixels, degradation: Degradation, rng: torch.Generator) -> Pixels:
+    image = torch.from_numpy(photo.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    result = degradation.apply(image, [degradation.sample(rng)])[0].permute(1, 2, 0)
+    return (result.clamp(0, 1) * 255).round().byte().numpy()
+
+
+def contact_sheet(name: str, photos: tuple[str, ...]) -> Image.Image:
+    rng = torch.Generator().manual_seed(0)
+    captions, degradations = zip(*columns(name), strict=True)
+    size = ((WIDTH + GAP) * (1 + len(captions)) - GAP, CAPTION + (HEIGHT + GAP) * len(photos) - GAP)
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, caption in enumerate(("clean", *captions)):
+        draw.text((column * (WIDTH + GAP) + 4, 2), caption, "black", ImageFont.load_default(13))
+    for row, photo in enumerate(photos):
+        clean = getattr(skimage.data, photo)()
+        x, y = CORNERS[photo]
+        for column, whole in enumerate((clean, *(degraded(clean, each, rng) for each in degradations))):
+            tile = Image.fromarray(whole[y : y + HEIGHT, x : x + WIDTH])
+            sheet.paste(tile, (column * (WIDTH + GAP), CAPTION + row * (HEIGHT + GAP)))
+    return sheet
+
+
+def encoded(sheet: Image.Image, most: int) -> bytes:
+    """The best JPEG of at most so many bytes."""
+    options: dict[str, Any] = {"subsampling": 0, "optimize": True, "progressive": True}
+    for quality in range(90, 30, -2):
+        file = BytesIO()
+        sheet.save(file, "JPEG", quality=quality, **options)
+        if file.tell() <= most:
+            return file.getvalue()
+    raise SystemExit(f"a sheet needs more than {most} bytes")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("docs/degradations"))
+    out = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
+    for name, (photos, kilobytes) in SHEETS.items():
+        file = encoded(contact_sheet(name, photos), kilobytes * 1000)
+        (out / f"{name}.jpg").write_bytes(file)
+        print(f"{out / name}.jpg {len(file) / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
