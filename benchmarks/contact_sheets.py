@@ -4,7 +4,7 @@
 
 Rows are photographs that come with scikit-image (NASA's and CC0); columns are the clean photograph, each level, and two
 draws of the default that networks train on. A whole photograph is degraded, then a tile is cut from it at 100 %. The
-seed is 0 and the draws are the first ones: none was chosen. A sheet is saved at the best JPEG quality that its size allows.
+seed is 0 and the draws are the first ones: none was chosen. A sheet is saved at the best JPEG quality that fits its size.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def columns(name: str) -> list[Column]:
         drawn = [(f"{kind}, default", DEGRADATIONS[kind]) for kind in ("jpeg", "webp")]
         return [(text, create_degradation(kind, quality=(q, q))) for text, kind, q in fixed] + drawn
     if name == "gaussian":
-        levels = [(f"σ = {sigma}", create_degradation(name, low=sigma, high=sigma)) for sigma in (15, 25, 50)]
+        levels = [(f"sigma {sigma}", create_degradation(name, low=sigma, high=sigma)) for sigma in (15, 25, 50)]
     else:
         levels = list(LEVELS[name].items())
     return levels + 2 * [("default", DEGRADATIONS[name])]

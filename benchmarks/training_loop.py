@@ -1,10 +1,10 @@
 """What a training run spends its time on, for the ``denoise`` recipe.
 
-    python benchmarks/training_loop.py [--steps 250] [--data PHOTOS]
+    python benchmarks/training_loop.py [--steps 250] [--data PHOTOS] [--val PHOTOS]
 
-Runs the recipe as it is, from decoding to the last checkpoint, validating once every 250 steps, on scikit-image's sample
-photos unless others are given. Prints seconds and shares, and what is not forward, backward or optimiser step: data,
-averaging, inspection, validation, saving, and all that no clock saw.
+Runs the recipe as it is, from decoding to the last checkpoint, validating once every 250 steps, on scikit-image's
+sample photos unless others are given. Prints seconds and shares, and what is not forward, backward or optimiser
+step: data, averaging, inspection, validation, saving, and all that no clock saw.
 """
 
 import argparse
@@ -50,10 +50,8 @@ def main() -> None:
     print(f"{torch.get_num_threads()} threads: {arguments.steps * config.stages[0].batch / wall:.1f} patches a second")
     for name, spent in seconds.items():
         print(f"{name:<12}{spent:>9.2f} s {100 * spent / wall:>6.1f} %")
-    network = sum(seconds[name] for name in NETWORK)
-    print(
-        f"{'the rest':<12}{wall - network:>9.2f} s {100 * (wall - network) / wall:>6.1f} %  (all but {', '.join(NETWORK)})"
-    )
+    rest = wall - sum(seconds[name] for name in NETWORK)
+    print(f"{'the rest':<12}{rest:>9.2f} s {100 * rest / wall:>6.1f} %  (all but {', '.join(NETWORK)})")
 
 
 if __name__ == "__main__":
