@@ -4,7 +4,7 @@
 
 Rows are photographs that come with scikit-image (NASA's and CC0); columns are the clean photograph, each level, and two
 draws of the default that networks train on. A whole photograph is degraded, then a tile is cut from it at 100 %. The
-seed is 0 and the draws are the first ones: none was chosen. A sheet is saved at the best JPEG quality that fits its size.
+seed is 0 and the draws are the first ones: none was chosen. Each sheet has the best JPEG quality that fits its size.
 """
 
 import argparse

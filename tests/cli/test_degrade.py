@@ -1,30 +1,11 @@
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import textured
 from PIL import Image
 
-from pellucid.cli.main import run
-
-Degrade = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def degrade(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Degrade:
-    """Run ``pellucid degrade`` in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pellucid", "degrade", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            run()
-        captured = capsys.readouterr()
-        return int(stopped.value.code or 0), captured.out, captured.err
-
-    return call
+from conftest import Run, one_line, textured
 
 
 @pytest.fixture
@@ -35,13 +16,9 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def one_line(text: str) -> bool:
-    return text.startswith("pellucid: ") and text.count("\n") == 1
-
-
-def test_several_degradations_at_once(degrade: Degrade, photos: Path) -> None:
+def test_several_degradations_at_once(command: Run, photos: Path) -> None:
     options = ("--haze", "light", "--rain", "any", "--camera", "medium", "--gaussian", 5, "--jpeg", 60)
-    code, printed, errors = degrade(photos / "one.png", *options)
+    code, printed, errors = command("degrade", photos / "one.png", *options)
     out = photos / "one_degraded.png"
     assert (code, printed.strip(), errors) == (0, str(out), "")
     clean, degraded = (np.asarray(Image.open(path), np.float32) for path in (photos / "one.png", out))
@@ -49,11 +26,11 @@ def test_several_degradations_at_once(degrade: Degrade, photos: Path) -> None:
     assert np.abs(degraded - clean).mean() > 3
 
 
-def test_a_seed_decides_everything(degrade: Degrade, photos: Path, tmp_path: Path) -> None:
+def test_a_seed_decides_everything(command: Run, photos: Path, tmp_path: Path) -> None:
     def degraded(name: str, seed: int) -> bytes:
         out = tmp_path / name
         options = ("--raindrop", "many", "--motion", "strong", "--gaussian", 15)
-        assert degrade(photos / "one.png", "-o", out, "--seed", seed, *options)[0] == 0
+        assert command("degrade", photos / "one.png", "-o", out, "--seed", seed, *options)[0] == 0
         return out.read_bytes()
 
     first = degraded("a.png", 1)
@@ -61,10 +38,10 @@ def test_a_seed_decides_everything(degrade: Degrade, photos: Path, tmp_path: Pat
     assert degraded("c.png", 2) != first
 
 
-def test_a_folder_is_mirrored_and_listed(degrade: Degrade, photos: Path, tmp_path: Path) -> None:
+def test_a_folder_is_mirrored_and_listed(command: Run, photos: Path, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in photos.rglob("*.png")}
     out = tmp_path / "out"
-    code, printed, _ = degrade(photos, "-o", out, "--defocus", "slight", "--json")
+    code, printed, _ = command("degrade", photos, "-o", out, "--defocus", "slight", "--json")
     report = json.loads(printed)
     assert code == 0
     assert report["degrade"] == {"defocus": {"level": "slight"}}
@@ -73,9 +50,9 @@ def test_a_folder_is_mirrored_and_listed(degrade: Degrade, photos: Path, tmp_pat
     assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
 
 
-def test_an_unreadable_file_exits_1_and_the_others_are_written(degrade: Degrade, photos: Path, tmp_path: Path) -> None:
+def test_an_unreadable_file_exits_1_and_the_others_are_written(command: Run, photos: Path, tmp_path: Path) -> None:
     (photos / "bad.png").write_text("not a picture")
-    code, printed, errors = degrade(photos, "-o", tmp_path / "out", "--jpeg", 30)
+    code, printed, errors = command("degrade", photos, "-o", tmp_path / "out", "--jpeg", 30)
     assert code == 1
     assert len(printed.split()) == 2
     assert one_line(errors)
@@ -93,10 +70,10 @@ def test_an_unreadable_file_exits_1_and_the_others_are_written(degrade: Degrade,
     ],
 )
 def test_what_cannot_be_is_one_line_and_costs_no_file(
-    degrade: Degrade, photos: Path, arguments: list[str], code: int, message: str
+    command: Run, photos: Path, arguments: list[str], code: int, message: str
 ) -> None:
     before = {path: path.read_bytes() for path in photos.rglob("*.png")}
-    got, printed, errors = degrade(*(argument.replace("{in}", str(photos)) for argument in arguments))
+    got, printed, errors = command("degrade", *(argument.replace("{in}", str(photos)) for argument in arguments))
     assert (got, printed) == (code, "")
     assert one_line(errors), errors
     assert message in errors

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, TiffImagePlugin
 from torch import Tensor
 
 from pellucid.errors import ConfigError, ImageError
-from pellucid.imaging import find_pictures, read_photo, to_depth
-from pellucid.imaging.metadata import collect, quiet_pillow
+from pellucid.imaging import find_pictures, read_photo, read_size, to_depth
 
 _BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -104,7 +102,7 @@ class PhotoCache:
             ImageError: It cannot be read.
         """
         if index not in self._sizes:
-            self._sizes[index] = _size_in_header(self.paths[index]) or (self[index].shape[1], self[index].shape[2])
+            self._sizes[index] = read_size(self.paths[index]) or (self[index].shape[1], self[index].shape[2])
         return self.channels, *self._sizes[index]
 
     def _hold(self, index: int, photo: Tensor) -> None:
@@ -124,21 +122,3 @@ class PhotoCache:
             pixels = np.rint(pixels @ _BT601).astype(pixels.dtype)[:, :, None]
         # expanded last, so that grey takes the memory of one channel
         return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().to(self.device).expand(self.channels, -1, -1)
-
-
-def _size_in_header(path: Path) -> tuple[int, int] | None:
-    """Upright height and width, or None where only decoding tells."""
-    try:
-        with path.open("rb") as file, quiet_pillow():
-            image = Image.open(file)
-            width, height = image.size
-            tags = None
-            if isinstance(image, TiffImagePlugin.TiffImageFile):
-                # Pillow has turned the size of a TIFF already, in some versions
-                width, height = (image.tag_v2[tag] for tag in (TiffImagePlugin.IMAGEWIDTH, TiffImagePlugin.IMAGELENGTH))
-                tags = image.getexif()
-            orientation, _ = collect(image.info, tags)
-    # whatever is wrong with the file, read_photo says it better
-    except Exception:
-        return None
-    return (width, height) if orientation >= 5 else (height, width)

@@ -3,7 +3,14 @@
 from pellucid.imaging.color import to_depth
 from pellucid.imaging.metadata import JpegSettings
 from pellucid.imaging.photo import Photo
-from pellucid.imaging.read import MAX_PIXELS, READABLE_SUFFIXES, find_pictures, looks_like_picture, read_photo
+from pellucid.imaging.read import (
+    MAX_PIXELS,
+    READABLE_SUFFIXES,
+    find_pictures,
+    looks_like_picture,
+    read_photo,
+    read_size,
+)
 from pellucid.imaging.write import WRITABLE_SUFFIXES, check_writable_suffix, write_photo
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "find_pictures",
     "looks_like_picture",
     "read_photo",
+    "read_size",
     "to_depth",
     "write_photo",
 ]

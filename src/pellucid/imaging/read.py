@@ -91,6 +91,21 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
     raise ImageError(f"{path}: {reason}") from None
 
 
+def read_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Upright height and width by the head of a picture file; None where only decoding, or ``read_photo``, tells."""
+    try:
+        with Path(path).open("rb") as file, quiet_pillow():
+            image = Image.open(file, formats=tuple(_SUFFIXES))
+            (width, height), tags = image.size, None
+            if isinstance(image, TiffImagePlugin.TiffImageFile):  # whose size some versions of Pillow turn already
+                width, height = (image.tag_v2[tag] for tag in (TiffImagePlugin.IMAGEWIDTH, TiffImagePlugin.IMAGELENGTH))
+                tags = image.getexif()
+            orientation, _ = collect(image.info, tags)
+    except Exception:  # whatever is wrong with the file, read_photo says it better
+        return None
+    return (width, height) if orientation >= 5 else (height, width)
+
+
 def _read(path: Path) -> Photo:
     if not path.exists():
         raise ImageError("no such file")
