@@ -73,7 +73,7 @@ def rain_figures(pair: Pair) -> dict[str, float]:
         "PSNR, dB": psnr(pair),
         "share of streaks, %": 100 * streaks.mean(),
         "their brightness": float(residual[streaks].mean()) if streaks.any() else 0.0,
-        "|angle|, °": abs(angle),
+        "angle, °": abs(angle),
         "spread, °": spread,
     }
 

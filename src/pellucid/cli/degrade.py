@@ -81,7 +81,7 @@ def _chosen(
 ) -> dict[str, dict[str, Any]]:
     """The options as ``compose`` takes them."""
     chosen: dict[str, dict[str, Any]] = {
-        name: {} if level == "any" else {"level": level} for name, level in levels.items() if level
+        name: {} if level == "any" else {"level": level} for name, level in levels.items() if level is not None
     }
     chosen |= {name: {"low": value, "high": value} for name, value in numbers.items() if value is not None}
     chosen |= {name: {"quality": (value, value)} for name, value in qualities.items() if value is not None}

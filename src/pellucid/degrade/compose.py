@@ -1,5 +1,6 @@
 """Several degradations one after the other, each with a probability; and all of them by name."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -110,15 +111,19 @@ def create_degradation(name: str, *, level: str | None = None, **overrides: Any)
 
 
 def _like(default: Any, value: Any, name: str) -> Any:
-    """The value, if it is of the kind of the default: a number, a range of numbers (low, high), or yes or no."""
+    """The value, if it is of the kind of the default: a number, or a range of numbers (low, high)."""
     if isinstance(default, tuple):
         pair = tuple(value) if isinstance(value, list | tuple) else ()
-        if len(pair) != 2 or not all(isinstance(end, int | float) for end in pair) or pair[0] > pair[1]:
+        if len(pair) != 2 or not all(_is_number(end) for end in pair) or pair[0] > pair[1]:
             raise ConfigError(f"{name} must be a range, [low, high], not {value}")
         return pair
-    if not isinstance(value, bool if isinstance(default, bool) else int | float):
-        raise ConfigError(f"{name} must be a number, not {value!r}")
+    if not _is_number(value):
+        raise ConfigError(f"{name} must be a finite number, not {value!r}")
     return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _step(name: str, given: Mapping[str, Any]) -> tuple[Degradation, float]:
