@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.degrade.base import log_uniform, per_image, seed, uniform
+from pellucid.degrade.camera import to_linear, to_srgb
 from pellucid.errors import ConfigError
 
 LARGEST = 2.5  # radius of the largest drops beside the typical one
@@ -25,15 +26,16 @@ class RaindropsParams:
     Attributes:
         coverage: share of the picture under drops, in [0, 1).
         radius: of a typical drop in pixels.
-        variety: standard deviation of the radii's logarithm.
+        variety: standard deviation of the radii's logarithm, and how much less steep than others a drop may be.
         irregularity: how far outlines are from ellipses, in [0, 1].
         sliding: share of the drops that have begun to run down, in [0, 1].
-        flatness: 0 is a spherical cap, which turns the view upside down; 1 has a flat middle, which does not.
+        flatness: at 0 drops are spherical caps, which turn the view upside down; at 1 some have a flat middle.
         view: how many pixels away the rim of a drop looks.
-        sky: how much of a drop's light comes from outside the picture, bright below and dark above, in [0, 1].
+        outside: how much of a drop looks past the picture, at the sky below and the ground above, in [0, 1].
+        sky: light of that sky, beside the typical light in the picture.
         rim: how dark the steep edge is, in [0, 1].
-        glint: brightness of the mirrored light source, in [0, 1].
-        glint_angle: where in the drop it is, in degrees from the top.
+        glint: light of the sun or a lamp in the drops, beside that of the picture's brightest region.
+        glint_angle: where in the drop it is, in degrees from the bottom.
         defocus: standard deviation of the blur of the glass, in pixels.
         mist: share of the light, everywhere, from droplets too small or too far out of focus to be seen, in [0, 1].
         seed: of the single drops.
@@ -46,6 +48,7 @@ class RaindropsParams:
     sliding: float
     flatness: float
     view: float
+    outside: float
     sky: float
     rim: float
     glint: float
@@ -65,7 +68,8 @@ class Raindrops:
     detection for improved image registration", ICCV Workshops 2009; You et al., "Adherent Raindrop Modeling,
     Detection and Removal in Video", TPAMI 2016). So it shows the sky below and the ground above, whether or not they
     are in the picture, and darkens at the rim, where light is reflected inside. With the camera focused on the scene, M
-    and R are blurred by one kernel, that of the glass's plane.
+    and R are blurred by one kernel, that of the glass's plane. B and R are light, not sRGB: a sky lights a ground that
+    gives back a fifth of it, so it is often brighter than white, and still white when blurred.
 
     Drops are painted as a map of water heights. The view at a point with slope s is the scene, ``view``·s away.
     Touching drops join.
@@ -75,8 +79,7 @@ class Raindrops:
 
     Attributes:
         coverage, radius, defocus: as in ``RaindropsParams``; as likely to double as to halve.
-        variety, irregularity, sliding, flatness, view, sky, rim, glint, mist: as in
-            ``RaindropsParams``.
+        variety, irregularity, sliding, flatness, view, outside, sky, rim, glint, mist: as in ``RaindropsParams``.
         scale: multiplies all lengths in pixels, for larger pictures.
 
     Raises:
@@ -89,12 +92,13 @@ class Raindrops:
     irregularity: tuple[float, float] = (0.1, 0.8)
     sliding: tuple[float, float] = (0.0, 0.3)
     flatness: tuple[float, float] = (0.0, 1.0)
-    view: tuple[float, float] = (60.0, 250.0)
-    sky: tuple[float, float] = (0.1, 0.9)
-    rim: tuple[float, float] = (0.1, 0.7)
-    glint: tuple[float, float] = (0.0, 0.7)
+    view: tuple[float, float] = (150.0, 500.0)
+    outside: tuple[float, float] = (0.5, 1.0)
+    sky: tuple[float, float] = (1.5, 7.0)
+    rim: tuple[float, float] = (0.2, 0.9)
+    glint: tuple[float, float] = (0.0, 2.0)
     defocus: tuple[float, float] = (0.5, 8.0)
-    mist: tuple[float, float] = (0.0, 0.2)
+    mist: tuple[float, float] = (0.0, 0.15)
     scale: float = 1.0
 
     def __post_init__(self) -> None:
@@ -111,6 +115,7 @@ class Raindrops:
             sliding=uniform(rng, *self.sliding),
             flatness=uniform(rng, *self.flatness),
             view=uniform(rng, *self.view) * self.scale,
+            outside=uniform(rng, *self.outside),
             sky=uniform(rng, *self.sky),
             rim=uniform(rng, *self.rim),
             glint=uniform(rng, *self.glint),
@@ -124,31 +129,37 @@ class Raindrops:
         """Look at (B, C, H, W) in [0, 1] through wet glass; the result is in [0, 1]."""
         water = _joined(_paint(_draw(image, params), image), [p.radius for p in params])
         mask = water.clamp(0, 1)  # the slope at the rim is about 1: this softens it over a pixel
-        surroundings = F.adaptive_avg_pool2d(image, 8)
-        average, sky = surroundings.mean((2, 3), keepdim=True), surroundings.amax((2, 3), keepdim=True)
-        drops = mask * _seen_in_drops(image, _slope(water), 0.5 * average, sky, params)
+        light = to_linear(image)
+        typical = to_linear(image.mean((2, 3), keepdim=True))  # lamps at night hardly raise it, unlike the mean light
+        drops = mask * _seen_in_drops(light, _slope(water), typical, params)
 
         defocus = [p.defocus for p in params]
         mask, drops = _blur(mask, defocus), _blur(drops, defocus)
-        scene = torch.lerp(image, (average + sky) / 2, per_image([p.mist for p in params], image))
-        return ((1 - mask) * scene + drops).clamp(0, 1)
+        scene = torch.lerp(light, typical, per_image([p.mist for p in params], image))
+        return to_srgb(((1 - mask) * scene + drops).clamp(0, 1))
 
 
-def _seen_in_drops(
-    image: Tensor, slope: Tensor, ground: Tensor, sky: Tensor, params: Sequence[RaindropsParams]
-) -> Tensor:
-    """The colour of water (B, C, H, W) with this slope (B, 2, H, W) in x and y, wherever there is some."""
-    view = per_image([p.view for p in params], image)
-    outside = per_image([p.sky for p in params], image)
-    down = 0.5 - 0.5 * slope[:, 1:]  # water that thins downwards is a prism towards the sky
-    seen = torch.lerp(_refracted(image, view * slope), torch.lerp(ground, sky, down), outside)
+def _seen_in_drops(light: Tensor, slope: Tensor, typical: Tensor, params: Sequence[RaindropsParams]) -> Tensor:
+    """The light (B, C, H, W) from water with this slope (B, 2, H, W) in x and y, wherever there is some."""
+    view = per_image([p.view for p in params], light)
+    up = -slope[:, 1:]  # water that thins downwards is a prism towards the sky
+    sky = per_image([p.sky for p in params], light) * _whiter(typical)
+    ground = 0.5 * typical  # much of it lies in shade
+    past = (2 * per_image([p.outside for p in params], light) * up).square().clamp_max(1)
+    seen = torch.lerp(_refracted(light, view * slope), torch.where(up > 0, sky, ground), past)
 
     steepness = slope.square().sum(1, keepdim=True).clamp_max(1)
-    rim = per_image([p.rim for p in params], image) * steepness**2
-    angle = per_image([p.glint_angle for p in params], image).deg2rad()
-    towards = 0.6 * torch.cat((angle.sin(), angle.cos()), 1)
-    glint = per_image([p.glint for p in params], image) * (-25 * (slope - towards).square().sum(1, keepdim=True)).exp()
-    return seen * (1 - rim) + glint * sky
+    rim = per_image([p.rim for p in params], light) * steepness
+    angle = per_image([p.glint_angle for p in params], light).deg2rad()
+    towards = 0.6 * torch.cat((angle.sin(), -angle.cos()), 1)
+    glint = per_image([p.glint for p in params], light) * (-50 * (slope - towards).square().sum(1, keepdim=True)).exp()
+    brightest = F.adaptive_avg_pool2d(light, 8).amax((2, 3), keepdim=True)
+    return seen * (1 - rim) + glint * _whiter(brightest)
+
+
+def _whiter(light: Tensor) -> Tensor:
+    """What things of this colour are lit by: halfway to grey, as they are partly coloured themselves."""
+    return (light + light.mean(1, keepdim=True)) / 2
 
 
 def _refracted(image: Tensor, offset: Tensor) -> Tensor:
@@ -162,7 +173,7 @@ def _refracted(image: Tensor, offset: Tensor) -> Tensor:
 
 
 def _draw(image: Tensor, params: Sequence[RaindropsParams]) -> Tensor:
-    """All drops (N, 12) of the batch, the tallest first."""
+    """All drops (N, 13) of the batch, the tallest first."""
     height, width = image.shape[2:]
     drops: list[Tensor] = []
     for index, p in enumerate(params):
@@ -171,7 +182,7 @@ def _draw(image: Tensor, params: Sequence[RaindropsParams]) -> Tensor:
         tall, wide = height + 2 * margin, width + 2 * margin
         drop_area = math.pi * p.radius**2 * math.exp(2 * p.variety**2)
         count = math.ceil(-math.log1p(-p.coverage) * tall * wide / drop_area)
-        x, y, slides, length, *phases = torch.rand((7, count), generator=rng, device=image.device)
+        x, y, slides, length, steep, flat, *phases = torch.rand((9, count), generator=rng, device=image.device)
         size, *bumps = torch.randn((4, count), generator=rng, device=image.device)
         radius = p.radius * (p.variety * size).exp().clamp(1 / LARGEST, LARGEST)
         run = (slides < p.sliding) * length
@@ -181,7 +192,8 @@ def _draw(image: Tensor, params: Sequence[RaindropsParams]) -> Tensor:
             y * tall - margin,
             radius,
             run,
-            torch.full_like(x, 2 + 2 * p.flatness),
+            1 - p.variety * steep,
+            2 + 2 * p.flatness * flat,
             *(
                 0.4 * p.irregularity * bump.clamp(-2, 2) / waves**2
                 for waves, bump in zip(OUTLINE_WAVES, bumps, strict=True)
@@ -211,7 +223,7 @@ def _paint(drops: Tensor, image: Tensor) -> Tensor:
 
 def _points(drops: Tensor, reach: int, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Where on the canvas each drop's pixels lie, and how high the water is: both (N, 2·reach + 1, 2·reach + 1)."""
-    index, x, y, radius, run, power, *outline = drops[:, :, None, None].unbind(1)
+    index, x, y, radius, run, steep, power, *outline = drops[:, :, None, None].unbind(1)
     offsets = torch.arange(-reach, reach + 1, device=drops.device)
     row, column = y.round() + offsets[:, None], x.round() + offsets
 
@@ -224,7 +236,7 @@ def _points(drops: Tensor, reach: int, height: int, width: int) -> tuple[Tensor,
     for waves, bump, phase in zip(OUTLINE_WAVES, bumps, phases, strict=True):
         rim += bump * (waves * around + phase).cos()
     to_rim = torch.hypot(across, down) / rim
-    value = (radius / power * (1 - to_rim**power)).clamp_min(0)
+    value = (steep * radius / power * (1 - to_rim**power)).clamp_min(0)
 
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     place = torch.where(inside, (index.long() * height + row.long()) * width + column.long() + 1, 0)
@@ -267,6 +279,6 @@ def _blur(image: Tensor, sigmas: Sequence[float]) -> Tensor:
 
 RAINDROP_LEVELS: dict[str, Raindrops] = {
     "few": Raindrops(coverage=(0.05, 0.12), radius=(8.0, 18.0), defocus=(0.7, 4.0), mist=(0.0, 0.05)),
-    "many": Raindrops(coverage=(0.3, 0.5), radius=(4.0, 9.0), defocus=(0.7, 2.5), sky=(0.4, 0.9)),
-    "defocused": Raindrops(coverage=(0.2, 0.4), radius=(10.0, 20.0), defocus=(5.0, 10.0), sky=(0.3, 0.9)),
+    "many": Raindrops(coverage=(0.3, 0.5), radius=(4.0, 9.0), defocus=(0.7, 2.5)),
+    "defocused": Raindrops(coverage=(0.2, 0.4), radius=(10.0, 20.0), defocus=(5.0, 10.0)),
 }
