@@ -80,6 +80,8 @@ def test_show_and_schema_print_and_do_nothing(command: Run, photos: Path, tmp_pa
     shown = yaml.safe_load(command(*show)[1])
     assert shown["stages"][0]["accumulate"] == 32
     assert not (tmp_path / "run").exists()
+    own = yaml.safe_load(command(*show, "stages.0.accumulate=4")[1])
+    assert [stage["accumulate"] for stage in own["stages"][:2]] == [4, 40]  # an override beats the preset
     assert json.loads(command("train", "--schema")[1])["title"] == "TrainConfig"
 
 
@@ -143,6 +145,6 @@ def test_ctrl_c_saves_and_says_how_to_go_on(config: TrainConfig, tmp_path: Path)
     os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "go on with --resume" in errors
+    assert "--resume goes on from" in errors
     assert "Traceback" not in errors
     assert (config.out / "last.ckpt").exists()

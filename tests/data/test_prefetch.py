@@ -1,6 +1,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -38,13 +39,13 @@ class Slow:
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_batches_come_in_the_order_asked_for(workers: int) -> None:
     requests = [([i], 8 * i) for i in range(10)]
-    with Prefetcher(Slow(), requests, workers) as batches:
+    with closing(Prefetcher(Slow(), requests, workers)) as batches:
         assert [(given.tolist(), int(patch)) for given, patch in batches] == requests
 
 
 def test_the_next_few_are_made_ahead_and_no_more() -> None:
     source = Slow()
-    with Prefetcher(source, (([i], 8) for i in count()), workers=2) as batches:
+    with closing(Prefetcher(source, (([i], 8) for i in count()), workers=2)) as batches:
         next(batches)
         time.sleep(0.2)
         assert sorted(source.made) == [0, 1, 2, 3, 4]
@@ -53,7 +54,7 @@ def test_the_next_few_are_made_ahead_and_no_more() -> None:
 
 def test_without_workers_nothing_is_made_ahead() -> None:
     source = Slow()
-    with Prefetcher(source, (([i], 8) for i in count())) as batches:
+    with closing(Prefetcher(source, (([i], 8) for i in count()))) as batches:
         next(batches)
         assert source.made == [0]
     assert source.threads == {threading.get_ident()}
@@ -61,7 +62,7 @@ def test_without_workers_nothing_is_made_ahead() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_errors_reach_the_consumer_when_their_batch_is_due(workers: int) -> None:
-    with Prefetcher(Slow(), (([i], 8) for i in count(11)), workers) as batches:
+    with closing(Prefetcher(Slow(), (([i], 8) for i in count(11)), workers)) as batches:
         assert [int(next(batches)[0]) for _ in range(2)] == [11, 12]
         with pytest.raises(ImageError, match="13"):
             next(batches)
@@ -69,7 +70,7 @@ def test_errors_reach_the_consumer_when_their_batch_is_due(workers: int) -> None
 
 def test_closing_ends_the_threads() -> None:
     before = threading.active_count()
-    with Prefetcher(Slow(), (([i], 8) for i in count()), workers=4) as batches:
+    with closing(Prefetcher(Slow(), (([i], 8) for i in count()), workers=4)) as batches:
         next(batches)
         assert threading.active_count() > before
     assert threading.active_count() == before

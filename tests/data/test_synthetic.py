@@ -1,3 +1,4 @@
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,9 @@ def test_a_sample_depends_on_seed_and_index_alone(photos: PhotoCache) -> None:
 
 def test_threads_change_nothing(photos: PhotoCache) -> None:
     requests = [(range(8 * i, 8 * i + 8), 32) for i in range(12)]
-    with (
-        Prefetcher(SyntheticPairs(PhotoCache(photos.paths, 10_000), GaussianNoise()), requests, workers=4) as threaded,
-        Prefetcher(SyntheticPairs(photos, GaussianNoise()), requests) as inline,
-    ):
+    threaded = Prefetcher(SyntheticPairs(PhotoCache(photos.paths, 10_000), GaussianNoise()), requests, workers=4)
+    with closing(threaded):
+        inline = Prefetcher(SyntheticPairs(photos, GaussianNoise()), requests)
         for one, other in zip(threaded, inline, strict=True):
             assert torch.equal(one[0], other[0])
             assert torch.equal(one[1], other[1])

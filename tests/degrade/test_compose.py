@@ -51,11 +51,11 @@ def test_levels_are_stronger_and_stronger(name: str) -> None:
         ({"rain": {"level": "havy"}}, "Unknown level 'havy' of rain. Did you mean 'heavy'?"),
         ({"jpeg": {"level": "heavy"}}, "Unknown level 'heavy' of jpeg. It has none."),
         ({"gaussian": {"hihg": 3}}, "gaussian has no option 'hihg'. Did you mean 'high'?"),
-        ({"gaussian": {"high": "much"}}, "gaussian.high must be a finite number, not 'much'"),
-        ({"gaussian": {"high": float("inf")}}, "gaussian.high must be a finite number, not inf"),
+        ({"gaussian": {"high": "much"}}, "gaussian.high must be a finite number of at least 0, not 'much'"),
+        ({"gaussian": {"high": float("inf")}}, "gaussian.high must be a finite number of at least 0, not inf"),
         ({"jpeg": {"quality": [90, 10]}}, "jpeg.quality must be a range, [low, high], not [90, 10]"),
         ({"defocus": {"radius": [0, 3]}}, "defocus: a range drawn by its logarithm must begin above 0, not at 0"),
-        ({"rain": {"probability": 2}}, "rain: probability must be from 0 to 1, not 2"),
+        ({"rain": {"probability": 2}}, "rain.probability must be at most 1, not 2"),
     ],
 )
 def test_what_cannot_be_is_one_line_that_names_the_nearest(options: dict[str, Any], message: str) -> None:

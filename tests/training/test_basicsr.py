@@ -94,7 +94,7 @@ def test_restormers_own_file_becomes_its_recipe(tmp_path: Path) -> None:
     assert left_out == []
     assert config.stages == recipe.stages
     assert config.optimizer == recipe.optimizer
-    assert (config.task, config.loss, config.mixup, config.every) == ("derain", {"l1": 1.0}, None, 4000)
+    assert (config.task, config.loss, config.mixup, config.every, config.ema) == ("derain", {"l1": 1}, None, 4000, 0)
     assert config.data.train == Path("Datasets/train/Rain13K")
     assert config.data.val == Path("Datasets/test/Rain100L")
     assert config.seed == 100
@@ -159,6 +159,19 @@ def test_gaussian_denoising_with_mixup(tmp_path: Path) -> None:
     assert left_out == []
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("total_iter: 300000", "total_iter: 100000", "train.total_iter: is not the sum"),
+        ("geometric_augs: true", "geometric_augs: false", "always made"),
+    ],
+)
+def test_what_is_only_nearly_the_same_is_said(old: str, new: str, said: str, tmp_path: Path) -> None:
+    _, left_out = translate(write(tmp_path / "x.yml", changed((old, new))))
+    assert len(left_out) == 1
+    assert said in left_out[0]
+
+
 def test_other_schedules_are_said_to_change(tmp_path: Path) -> None:
     text = changed(("[92000, 208000]", "[100, 100, 100]"))
     config, left_out = translate(write(tmp_path / "x.yml", text))
@@ -173,6 +186,10 @@ def test_other_schedules_are_said_to_change(tmp_path: Path) -> None:
         (DERAINING.replace("type: Restormer", "type: NAFNet"), "network_g.type is NAFNet"),
         (DERAINING.replace("[8, 5, 4, 2, 1, 1]", "[8, 5]"), "different numbers of stages"),
         (DERAINING.replace("L1Loss", "GANLoss"), "GANLoss is not known"),
+        (DERAINING.replace("num_gpu: 8", "num_gpu: auto"), "num_gpu is auto"),
+        (DERAINING.replace("gt_size: 384", "gt_size: big"), "a value of an unexpected kind"),
+        (DERAINING.replace("[92000, 64000, 48000, 36000, 36000, 24000]", "300000"), "a value of an unexpected kind"),
+        (DERAINING.replace("[0.0003, 0.000001]", "[]"), "a value of an unexpected kind"),
         (DERAINING.replace("  optim_g", "  optim_x"), "has no train.optim_g.type"),
     ],
 )

@@ -1,8 +1,10 @@
 """Several processes on one machine, by torchrun and gloo, as a user would start them."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +12,11 @@ import pytest
 import torch
 
 from pellucid.checkpoints import load_network
-from pellucid.training import TrainConfig, train
+from pellucid.training import StepReport, TrainConfig, train
 from pellucid.training.config import NetworkConfig, OptimizerConfig, Stage
 from pellucid.training.parse import write_config
 
-from conftest import TINY_AST
+from conftest import TINY_AST, textured
 
 
 @pytest.fixture
@@ -65,13 +67,41 @@ def test_two_processes_on_half_the_batch_each_are_one(calm: TrainConfig, strateg
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_a_run_goes_on_with_another_number_of_processes(calm: TrainConfig, strategy: str) -> None:
     alone = train(replace(calm, out=calm.out / "one"))
-    half = replace(calm, out=calm.out / "two", strategy=strategy, stages=calm.stages[:1])
-    assert torchrun(half).returncode == 0
-    # the schedule of the first stage alone is not that of both, so only the way back is compared
-    state = torch.load(half.out / "last.ckpt", weights_only=True)
-    assert state["step"] == 10
-    resumed = train(replace(half, strategy="auto", stages=calm.stages), resume=True)
-    assert largest_difference(alone, resumed) < 1e-3
+    together = replace(calm, out=calm.out / "two", strategy=strategy)
+    # the state after ten of twenty steps, by one process; two go on from it, and then one again
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(together, strategy="auto"), on_step=interrupt_at(10))
+    assert torch.load(together.out / "last.ckpt", weights_only=True)["step"] == 10
+    result = torchrun(together, "--resume")
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert largest_difference(alone, together.out / "model.safetensors") < 1e-5
+    again = torchrun(together, "--resume")  # a run that has ended
+    assert again.stdout.split() == [str(together.out / "model.safetensors")]
+
+
+def interrupt_at(step: int) -> Callable[[StepReport], None]:
+    def on_step(report: StepReport) -> None:
+        if report.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return on_step
+
+
+def test_mixup_is_the_same_for_two_processes(calm: TrainConfig) -> None:
+    mixed = replace(calm, mixup=1.2, data=replace(calm.data, val=None))
+    alone = train(replace(mixed, out=calm.out / "one"))
+    together = replace(mixed, out=calm.out / "two")
+    assert torchrun(together).returncode == 0
+    assert largest_difference(alone, together.out / "model.safetensors") < 1e-5
+
+
+def test_a_damaged_photo_ends_all_processes_in_clear_lines(calm: TrainConfig) -> None:
+    broken = textured(calm.data.train / "z.png", size=(400, 400), seed=3)
+    broken.write_bytes(broken.read_bytes()[:-3000])
+    result = torchrun(calm)
+    assert result.returncode != 0
+    assert "z.png" in result.stderr
+    assert "site-packages/typer" not in result.stderr  # no traceback of ours
 
 
 def test_a_batch_that_cannot_be_split_is_one_clear_line(calm: TrainConfig) -> None:

@@ -13,11 +13,15 @@ import pytest
 import torch
 
 from pellucid.checkpoints import load_network, open_checkpoint
-from pellucid.errors import CheckpointError, ConfigError
+from pellucid.data import SyntheticPairs
+from pellucid.errors import CheckpointError, ConfigError, ImageError, TrainingError
 from pellucid.training import StepReport, TrainConfig, train
-from pellucid.training.config import NetworkConfig, OptimizerConfig, Stage
+from pellucid.training.config import DataConfig, NetworkConfig, OptimizerConfig, Stage
 from pellucid.training.losses import LOSSES
 from pellucid.training.parse import write_config
+from pellucid.training.run import Run
+
+from conftest import textured
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -44,6 +48,15 @@ def die() -> None:
     raise Killed
 
 
+def paired(config: TrainConfig) -> TrainConfig:
+    """The same run on pairs instead of clean photographs."""
+    for i in range(3):
+        textured(config.out.parent / "pairs" / "input" / f"{i}.png", seed=i)
+        textured(config.out.parent / "pairs" / "target" / f"{i}.png", seed=i + 5)
+    pairs = config.out.parent / "pairs"
+    return replace(config, data=DataConfig(train=pairs, val=pairs))
+
+
 @pytest.mark.parametrize("killed_at", [2, 3, 4, 5])
 def test_a_run_that_was_killed_ends_with_the_same_weights(config: TrainConfig, killed_at: int) -> None:
     undisturbed = weights(train(replace(config, out=config.out / "a")))
@@ -52,6 +65,20 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(config: TrainConfig, k
         train(disturbed, on_step=at(killed_at, die))
     resumed = weights(train(disturbed, resume=(disturbed.out / "last.ckpt").exists()))
     assert same(resumed, undisturbed)
+
+
+@pytest.mark.parametrize("change", ["mixup", "paired", "frozen"])
+def test_so_does_one_with_mixup_pairs_or_frozen_parts(config: TrainConfig, change: str) -> None:
+    changed = {
+        "mixup": replace(config, mixup=1.2),
+        "paired": paired(config),
+        "frozen": replace(config, network=replace(config.network, freeze=("encoder",))),
+    }[change]
+    undisturbed = weights(train(replace(changed, out=config.out / "a")))
+    disturbed = replace(changed, out=config.out / "b")
+    with pytest.raises(Killed):
+        train(disturbed, on_step=at(5, die))
+    assert same(weights(train(disturbed, resume=True)), undisturbed)
 
 
 def test_kill_9_at_any_moment_costs_nothing_but_time(config: TrainConfig) -> None:
@@ -98,7 +125,7 @@ def test_training_lowers_the_loss(config: TrainConfig) -> None:
     assert losses[-1] < 0.9 * losses[10]
 
 
-@pytest.mark.parametrize("change", [{"loss": {name: 1.0}} for name in LOSSES] + [{"mixup": 1.2}, {"compile": False}])
+@pytest.mark.parametrize("change", [{"loss": {name: 1.0}} for name in LOSSES] + [{"mixup": 1.2}])
 def test_every_loss_and_mixup_train(config: TrainConfig, change: dict[str, object]) -> None:
     before = weights(train(replace(config, out=config.out / "a", stages=(Stage(patch=16, batch=2, iterations=1),))))
     after = weights(train(replace(config, out=config.out / "b", **change)))
@@ -123,7 +150,7 @@ def test_gradient_checkpointing_changes_nothing_but_memory(config: TrainConfig) 
 def test_scores_are_logged_and_the_best_is_kept(config: TrainConfig) -> None:
     train(replace(config, every=2))
     header, *rows = (config.out / "log.csv").read_text().splitlines()
-    assert header == "step,seconds,loss,psnr_sigma25,ssim_sigma25"
+    assert header == "step,seconds,loss,psnr_sigma25,ssim_sigma25,input_sigma25"
     assert [row.split(",")[0] for row in rows] == ["2", "4", "6"]
     scores = [float(row.split(",")[3]) for row in rows]
     best = open_checkpoint(config.out / "best.safetensors").metadata["iterations"]
@@ -156,7 +183,7 @@ def test_a_damaged_state_is_one_clear_line(config: TrainConfig) -> None:
     train(config)
     last = config.out / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match=r"last\.ckpt: cannot be resumed") as error:
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: is damaged") as error:
         train(config, resume=True)
     assert "\n" not in str(error.value)
 
@@ -171,52 +198,138 @@ def test_another_networks_run_is_not_resumed(config: TrainConfig, caplog: pytest
     assert "resumed with optimizer.lr 0.0001 instead of 0.001" in caplog.text
 
 
-def poison(monkeypatch: pytest.MonkeyPatch, *, steps: set[int], value: float) -> list[int]:
-    """Make the loss of these steps be multiplied; each of these happens once for each time the step is taken."""
-    from pellucid.training.run import Run
-
+def poison(monkeypatch: pytest.MonkeyPatch, *, value: float, steps: list[int]) -> list[int]:
+    """Multiply the loss of a step the first time that it is taken, for each time it is listed; returns steps taken."""
     advance, taken = Run.advance, []
 
     def poisoned(self: Run) -> None:
         advance(self)
         taken.append(self.step)
         if self.step in steps:
+            steps.remove(self.step)
             self._uninspected[-1] = self._uninspected[-1] * value
 
     monkeypatch.setattr(Run, "advance", poisoned)
     return taken
 
 
-def test_a_loss_that_is_no_number_goes_back_once_at_half_the_rate(
-    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_goes_back_at_half_the_rate(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: float
 ) -> None:
-    poisoned = {5}
-    taken = poison(monkeypatch, steps=poisoned, value=float("nan"))
-    train(config, on_step=lambda report: poisoned.discard(4 if report.step < 6 else 5))
+    taken = poison(monkeypatch, value=value, steps=[5])
+    train(config)
     assert taken == [1, 2, 3, 4, 5, 6, 4, 5, 6]
-    assert "the loss became nan by step 6: back to step 3 with half the learning rate" in caplog.text
+    assert f"the loss became {value} by step 6: back to step 3 with half the learning rate" in caplog.text
+
+
+def test_a_leap_goes_back_to_samples_not_yet_seen(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = replace(config, stages=(Stage(patch=16, batch=2, iterations=260),), every=230)
+    seen: list[range] = []
+    batch = SyntheticPairs.batch
+
+    def recorded(self: SyntheticPairs, indices: range, patch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append(indices)
+        return batch(self, indices, patch)
+
+    monkeypatch.setattr(SyntheticPairs, "batch", recorded)
+    taken = poison(monkeypatch, value=30.0, steps=list(range(241, 251)))
+    train(long)
+    assert taken == [*range(1, 251), *range(231, 261)]
+    assert [indices.start for indices in seen] == list(range(0, 2 * len(taken), 2))
+
+
+def test_a_run_killed_after_going_back_ends_with_the_same_weights(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = [2, 5]
+    poison(monkeypatch, value=float("nan"), steps=steps)
+    undisturbed = weights(train(replace(config, out=config.out / "a")))
+    disturbed = replace(config, out=config.out / "b")
+    steps += [2, 5]
+    went_back: list[int] = []
+
+    def kill(report: StepReport) -> None:
+        went_back.append(report.step)
+        if went_back[-2:] == [6, 4]:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(disturbed, on_step=kill)
+    steps += [5]
+    assert same(weights(train(disturbed, resume=True)), undisturbed)
 
 
 def test_before_the_first_checkpoint_it_goes_back_to_the_start(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    undisturbed = replace(config, out=config.out / "a", optimizer=replace(config.optimizer, lr=5e-4, min_lr=5e-7))
-    poisoned = {2}
-    taken = poison(monkeypatch, steps=poisoned, value=float("inf"))
-    result = weights(
-        train(replace(config, out=config.out / "b"), on_step=lambda r: poisoned.clear() if r.step == 3 else None)
-    )
+    taken = poison(monkeypatch, value=float("nan"), steps=[2])
+    assert train(config).exists()
     assert taken == [1, 2, 3, 1, 2, 3, 4, 5, 6]
-    assert same(result, weights(train(undisturbed)))
 
 
 def test_a_loss_that_keeps_failing_ends_the_run_and_keeps_its_checkpoint(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    poison(monkeypatch, steps={5}, value=float("nan"))
-    with pytest.raises(ConfigError, match=r"the loss became nan by step 6.*last\.ckpt holds the last good state"):
+    poison(monkeypatch, value=float("nan"), steps=[5, 5, 5])
+    with pytest.raises(TrainingError, match=r"the loss became nan by step 6, after 2 .*last\.ckpt is from before"):
         train(replace(config, rollbacks=2))
     assert torch.load(config.out / "last.ckpt", weights_only=True)["step"] == 3
+
+
+def test_going_back_elsewhere_is_counted_anew(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = poison(monkeypatch, value=float("nan"), steps=[2, 5])
+    train(replace(config, rollbacks=1))
+    assert taken == [1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6]
+
+
+def test_what_may_change_on_resuming_does(config: TrainConfig) -> None:
+    train(replace(config, stages=config.stages[:1]))
+    optimizer = replace(config.optimizer, weight_decay=0.5, betas=(0.5, 0.6))
+    train(replace(config, optimizer=optimizer), resume=True)
+    state = torch.load(config.out / "last.ckpt", weights_only=True)["optimizer"]
+    (group,) = state["param_groups"]
+    assert (group["weight_decay"], tuple(group["betas"])) == (0.5, (0.5, 0.6))
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "model.safetensors", "best.safetensors", "log.csv"])
+def test_no_file_of_the_users_is_overwritten(config: TrainConfig, name: str) -> None:
+    config.out.mkdir()
+    (config.out / name).write_text("mine")
+    with pytest.raises(ConfigError, match=f"{name} exists, and would be overwritten"):
+        train(config)
+    assert (config.out / name).read_text() == "mine"
+    assert [path.name for path in config.out.iterdir()] == [name]
+
+
+def test_a_run_killed_before_its_first_checkpoint_is_begun_again(config: TrainConfig) -> None:
+    with pytest.raises(Killed):
+        train(config, on_step=at(1, die))
+    (config.out / ".pellucid-0123.ckpt").write_text("left behind by kill -9")
+    assert train(config).exists()
+    assert not (config.out / ".pellucid-0123.ckpt").exists()
+
+
+def test_a_damaged_photo_is_named_and_costs_no_step(config: TrainConfig) -> None:
+    folder = config.data.train
+    broken = textured(folder / "z.png", size=(400, 400), seed=3)
+    broken.write_bytes(broken.read_bytes()[:-3000])
+    calm = replace(config, stages=(Stage(patch=16, batch=1, iterations=100),), every=100)
+    with pytest.raises(ImageError, match=r"z\.png"):
+        train(calm)
+    broken.unlink()
+    if (config.out / "last.ckpt").exists():
+        assert torch.load(config.out / "last.ckpt", weights_only=True)["step"] > 0
+
+
+@pytest.mark.parametrize("size", [(96, 64), (8, 8)])
+def test_a_validation_pair_that_cannot_be_scored_is_found_at_once(config: TrainConfig, size: tuple[int, int]) -> None:
+    pairs = paired(config)
+    textured(config.out.parent / "pairs" / "target" / "1.png", size=size)
+    textured(config.out.parent / "train" / "input" / "0.png")
+    textured(config.out.parent / "train" / "target" / "0.png")
+    with pytest.raises(ConfigError, match=r"different sizes|too small to score"):
+        train(replace(pairs, data=replace(pairs.data, train=config.out.parent / "train", val_crop=32)))
 
 
 def test_a_full_disk_costs_no_checkpoint(config: TrainConfig) -> None:

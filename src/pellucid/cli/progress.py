@@ -1,5 +1,6 @@
 """Progress bars, on stderr, so that stdout stays clean for results."""
 
+import math
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -28,7 +29,7 @@ MEGA = 1e6
 class _Bars:
     """Progress bars that are there between ``with`` and its end, and only on a terminal."""
 
-    def __init__(self, *columns: ProgressColumn, transient: bool) -> None:
+    def __init__(self, *columns: ProgressColumn, transient: bool, shown: bool = True) -> None:
         console = Console(stderr=True)
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -37,7 +38,7 @@ class _Bars:
             TimeRemainingColumn(),
             console=console,
             transient=transient,
-            disable=not console.is_terminal,
+            disable=not (shown and console.is_terminal),
         )
 
     def __enter__(self) -> Self:
@@ -89,25 +90,16 @@ class FileProgress(_Bars):
 
 
 class TrainProgress(_Bars):
-    """Steps done, the loss and the side of the patches now, and the time left; on the first process only.
+    """Steps done, the loss and the side of the patches now, and the time left."""
 
-    Attributes:
-        is_first: whether this is the first process.
-    """
-
-    def __init__(self) -> None:
-        columns = (MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}, patch {task.fields[patch]}"))
-        super().__init__(*columns, transient=False)
+    def __init__(self, *, shown: bool) -> None:
+        columns = (MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
+        super().__init__(*columns, transient=False, shown=shown)
         self._steps: TaskID | None = None
-        self.is_first = True
 
     def step(self, now: "StepReport") -> None:
         """Show where a run is."""
-        self.is_first = now.is_first
-        if not now.is_first:
-            return
         if self._steps is None:
-            self._steps = self._bars.add_task(
-                "training", total=now.iterations, completed=now.step - 1, loss=now.loss, patch=0
-            )
-        self._bars.update(self._steps, completed=now.step, loss=now.loss, patch=now.patch)
+            self._steps = self._bars.add_task("training", total=now.iterations, completed=now.step - 1, state="")
+        loss = "" if math.isnan(now.loss) else f"loss {now.loss:.4f}, "
+        self._bars.update(self._steps, completed=now.step, state=f"{loss}patch {now.patch}")

@@ -1,9 +1,9 @@
 """``pellucid train``: make weights, by a recipe or a config of your own."""
 
 import logging
-from dataclasses import replace
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -59,7 +59,7 @@ def train(
         return
     if run is None:
         raise ConfigError("train needs a recipe or a config.yaml; pellucid train --list shows the recipes")
-    config = _config(run, overrides or [], data=data, val=val, out=out, init=init, preset=preset)
+    config = _config(run, overrides or [], data=data, val=val, out=out, init=init, preset=preset, show=show)
     if show:
         from pellucid.training.parse import to_yaml
 
@@ -77,27 +77,28 @@ def _config(
     out: Path | None,
     init: Path | None,
     preset: str | None,
+    show: bool,
 ) -> "TrainConfig":
     from pellucid.training.parse import override, read_config
     from pellucid.training.presets import PRESETS
     from pellucid.training.recipes import RECIPES
 
-    if run in RECIPES:
-        if data is None:
-            raise ConfigError(f"train {run} needs --data, a folder; pellucid train {run} --list tells of what")
-        config = RECIPES[run](data, val, out or Path("runs") / run)
-    elif Path(run).suffix in (".yaml", ".yml"):
-        config = read_config(Path(run))
-        folders = replace(config.data, train=data or config.data.train, val=val or config.data.val)
-        config = replace(config, data=folders, out=out or config.out)
-    else:
-        raise ConfigError(f"No recipe '{run}' and no .yaml file.{did_you_mean(run, RECIPES)}")
-    if init:
-        config = replace(config, network=replace(config.network, name=None, overrides={}, init=init))
-    config = override(config, overrides)
     if preset is not None and preset not in PRESETS:
         raise ConfigError(f"Unknown preset '{preset}'.{did_you_mean(preset, PRESETS)}")
-    return PRESETS[preset](config) if preset else config
+    given: dict[str, Any] = {"data.train": data, "data.val": val, "out": out, "network.init": init}
+    given = {name: str(path) for name, path in given.items() if path is not None}
+    if init:
+        given |= {"network.name": None, "network.overrides": {}}
+    if run in RECIPES:
+        if data is None and not show:
+            raise ConfigError(f"train {run} needs --data, a folder; pellucid train {run} --list tells of what")
+        config = override(RECIPES[run](data or Path("DATA"), val, out or Path("runs") / run), overrides, given=given)
+    elif Path(run).suffix in (".yaml", ".yml"):
+        config = read_config(Path(run), overrides, given=given)
+    else:
+        hint = " The recipe comes before key=value." if "=" in run else did_you_mean(run, RECIPES)
+        raise ConfigError(f"No recipe '{run}' and no .yaml file.{hint}")
+    return override(PRESETS[preset](config), overrides) if preset else config
 
 
 def _train(config: "TrainConfig", *, resume: bool) -> None:
@@ -105,13 +106,16 @@ def _train(config: "TrainConfig", *, resume: bool) -> None:
     from pellucid.training import train
 
     logging.getLogger("pellucid").setLevel(logging.INFO)
+    is_first = int(os.environ.get("RANK", 0)) == 0  # torchrun's
     try:
-        with TrainProgress() as progress:
+        with TrainProgress(shown=is_first) as progress:
             weights = train(config, resume=resume, on_step=progress.step)
     except KeyboardInterrupt:
-        typer.echo(f"pellucid: stopped; go on with --resume (everything is in {config.out})", err=True)
+        last = config.out / "last.ckpt"
+        hint = f"; --resume goes on from {last}" if last.exists() else " before anything was saved"
+        typer.echo(f"pellucid: stopped{hint}", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    if progress.is_first:
+    if is_first:
         typer.echo(weights)
 
 

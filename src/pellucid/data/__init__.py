@@ -1,6 +1,7 @@
 """What training sees: pairs found on disk or made of clean photographs, cropped, turned and prepared ahead."""
 
 from pellucid.data.layouts import Pair, find_pairs
+from pellucid.data.mixup import MixUp
 from pellucid.data.pairs import PairedPhotos
 from pellucid.data.photos import PhotoCache, clean_photos
 from pellucid.data.prefetch import Prefetcher
@@ -8,6 +9,7 @@ from pellucid.data.source import Source
 from pellucid.data.synthetic import SyntheticPairs
 
 __all__ = [
+    "MixUp",
     "Pair",
     "PairedPhotos",
     "PhotoCache",

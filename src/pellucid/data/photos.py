@@ -21,7 +21,7 @@ def clean_photos(folder: Path) -> list[Path]:
         ConfigError: no such folder, or no picture in it.
     """
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder of training photos")
+        raise ConfigError(f"{folder}: {'is no folder' if folder.exists() else 'no such folder'} of photos")
     paths = find_pictures(folder)
     if not paths:
         raise ConfigError(f"{folder}: holds no picture that pellucid can read")

@@ -14,7 +14,7 @@ from pellucid.data.source import Source
 class Prefetcher:
     """The batches of a ``Source`` in the order asked for, the next few made while the last one is used.
 
-    Use it as a context manager, and iterate over it. What goes wrong in a thread is raised when its batch is due.
+    Iterate over it, and close it in the end. What goes wrong in a thread is raised when its batch is due.
     """
 
     def __init__(self, source: Source, requests: Iterable[tuple[Sequence[int], int]], workers: int = 0) -> None:
@@ -45,14 +45,6 @@ class Prefetcher:
         if not self._pending:
             raise StopIteration
         return self._pending.popleft().result()
-
-    def __enter__(self) -> Self:
-        """Nothing is begun yet."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """As ``close``."""
-        self.close()
 
     def close(self) -> None:
         """End the threads, once they have finished the batches they are at; nothing can be asked for any more."""

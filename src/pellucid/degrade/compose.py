@@ -93,8 +93,8 @@ def create_degradation(name: str, *, level: str | None = None, **overrides: Any)
     if name not in DEGRADATIONS:
         raise ConfigError(f"Unknown degradation '{name}'.{did_you_mean(name, DEGRADATIONS)}")
     levels = LEVELS.get(name, {})
-    if level is not None and level not in levels:
-        hint = did_you_mean(level, levels) if levels else " It has none."
+    if level is not None and level not in tuple(levels):
+        hint = did_you_mean(str(level), levels) if levels else " It has none."
         raise ConfigError(f"Unknown level '{level}' of {name}.{hint}")
     base: Any = DEGRADATIONS[name] if level is None else levels[level]
     known = [field.name for field in fields(base)]
@@ -102,10 +102,10 @@ def create_degradation(name: str, *, level: str | None = None, **overrides: Any)
         if key not in known:
             raise ConfigError(f"{name} has no option '{key}'.{did_you_mean(key, known)}")
     values = {key: _like(getattr(base, key), value, f"{name}.{key}") for key, value in overrides.items()}
-    degradation = replace(base, **values)
     try:
+        degradation: Degradation = replace(base, **values)
         degradation.sample(torch.Generator())
-    except (RuntimeError, ValueError) as error:
+    except (ArithmeticError, RuntimeError, ValueError) as error:
         raise ConfigError(f"{name}: {error}") from None
     return degradation
 
@@ -113,22 +113,30 @@ def create_degradation(name: str, *, level: str | None = None, **overrides: Any)
 def _like(default: Any, value: Any, name: str) -> Any:
     """The value, if it is of the kind of the default: a number, or a range of numbers (low, high)."""
     if isinstance(default, tuple):
-        pair = tuple(value) if isinstance(value, list | tuple) else ()
-        if len(pair) != 2 or not all(_is_number(end) for end in pair) or pair[0] > pair[1]:
-            raise ConfigError(f"{name} must be a range, [low, high], not {value}")
-        return pair
-    if not _is_number(value):
-        raise ConfigError(f"{name} must be a finite number, not {value!r}")
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise ConfigError(f"{name} must be a range, [low, high], not {value!r}")
+        low, high = (_number(default[0], end, name) for end in value)
+        if low > high:
+            raise ConfigError(f"{name} must be a range, [low, high], not {value!r}")
+        return low, high
+    return _number(default, value, name)
+
+
+def _number(default: float, value: Any, name: str) -> float:
+    kind = int if isinstance(default, int) else int | float
+    if not isinstance(value, kind) or isinstance(value, bool) or not math.isfinite(value) or value < 0 <= default:
+        what = "a whole number" if kind is int else "a finite number"
+        raise ConfigError(f"{name} must be {what}{'' if default < 0 else ' of at least 0'}, not {value!r}")
     return value
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _step(name: str, given: Mapping[str, Any]) -> tuple[Degradation, float]:
+    if not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # it comes from a file
+        raise ConfigError(f"{name} must have options, {{}} for none, not {given!r}")
     options = dict(given)
-    probability = options.pop("probability", 1.0)
-    if not isinstance(probability, int | float) or not 0 <= probability <= 1:
-        raise ConfigError(f"{name}: probability must be from 0 to 1, not {probability}")
+    probability = _number(1.0, options.pop("probability", 1.0), f"{name}.probability")
+    if probability > 1:
+        raise ConfigError(f"{name}.probability must be at most 1, not {probability}")
+    if "name" in options:
+        raise ConfigError(f"{name} has no option 'name'")
     return create_degradation(name, **options), float(probability)

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from pellucid.degrade.base import integer
-from pellucid.errors import ImageError
+from pellucid.errors import ConfigError, ImageError
 
 _LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
 
@@ -23,6 +23,9 @@ class JpegParams:
     Attributes:
         quality: 1 to 100, libjpeg's.
         subsampling: of chroma: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0.
+
+    Raises:
+        ConfigError: beyond these.
     """
 
     quality: int
@@ -40,6 +43,10 @@ class Jpeg:
 
     quality: tuple[int, int] = (20, 95)
     subsampling: tuple[int, int] = (0, 2)
+
+    def __post_init__(self) -> None:
+        _check_range("quality", self.quality, 1, 100)
+        _check_range("subsampling", self.subsampling, 0, 2)
 
     def sample(self, rng: torch.Generator) -> JpegParams:
         """Draw the parameters for one image."""
@@ -76,9 +83,15 @@ class WebP:
 
     Attributes:
         quality: range of libwebp's quality, both ends included.
+
+    Raises:
+        ConfigError: beyond 0-100.
     """
 
     quality: tuple[int, int] = (10, 95)
+
+    def __post_init__(self) -> None:
+        _check_range("quality", self.quality, 0, 100)
 
     def sample(self, rng: torch.Generator) -> WebPParams:
         """Draw the parameters for one image."""
@@ -108,3 +121,8 @@ def _through(image: Tensor, codec: str, **options: Any) -> Tensor:
     with Image.open(file) as reopened:
         decoded = torch.from_numpy(np.array(reopened.convert(mode))).to(image.device, image.dtype) / 255
     return decoded[None] if mode == "L" else decoded.permute(2, 0, 1)
+
+
+def _check_range(name: str, given: tuple[int, int], low: int, high: int) -> None:
+    if min(given) < low or max(given) > high:
+        raise ConfigError(f"{name} must be from {low} to {high}, not {given}")

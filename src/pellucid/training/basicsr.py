@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import ConfigError
-from pellucid.training.config import flattened
+from pellucid.training.config import TrainConfig, flattened
 from pellucid.training.parse import load_yaml, parse_config
 
 # their name of a network's argument → ours
@@ -34,8 +34,6 @@ MEANINGLESS = (  # of their files, workers and logs: nothing that changes the we
     "datasets.*.filename_tmpl",
     "datasets.*.dataset_enlarge_ratio",
     "path.strict_load_g",
-    "train.total_iter",
-    "train.use_grad_clip",
     "val.save_img",
     "val.rgb2bgr",
     "val.use_image",
@@ -79,7 +77,7 @@ class _Options:
             yield name, value
 
 
-def translate(path: Path) -> tuple[Any, list[str]]:
+def translate(path: Path) -> tuple[TrainConfig, list[str]]:
     """Translate an option file.
 
     Args:
@@ -94,10 +92,18 @@ def translate(path: Path) -> tuple[Any, list[str]]:
     tree = load_yaml(path)
     if not isinstance(tree, dict) or "network_g" not in tree or "datasets" not in tree:
         raise ConfigError(f"{path}: is no BasicSR option file: it has no network_g and datasets")
-    options = _Options(tree)
+    try:
+        return _translate(_Options(tree), path)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{path}: an option has a value of an unexpected kind: {error}") from None
+
+
+def _translate(options: _Options, path: Path) -> tuple[TrainConfig, list[str]]:
     notes: list[str] = []
     name = str(options.get("name", path.stem))
-    translated = {
+    translated: dict[str, Any] = {
         "task": _task(name),
         "out": f"runs/{name}",
         "seed": options.get("manual_seed", 0),
@@ -106,12 +112,17 @@ def translate(path: Path) -> tuple[Any, list[str]]:
         "stages": _stages(options),
         "optimizer": _optimizer(options, notes),
         "loss": {_loss(options): float(options.get("train.pixel_opt.loss_weight", 1.0))},
-        "mixup": _mixup(options),
-        "every": int(options.get("val.val_freq", 4000)),
+        "mixup": _mixup(options, notes),
+        "every": int(float(options.get("val.val_freq", 4000))),
+        "ema": float(options.get("train.ema_decay", 0.0)),
     }
-    if options.get("train.ema_decay"):
-        translated["ema"] = options.get("train.ema_decay")
-    options.get("train.pixel_opt.reduction")
+    if options.get("train.pixel_opt.reduction", "mean") != "mean":
+        notes.append("train.pixel_opt.reduction becomes mean")
+    if int(float(options.get("train.total_iter", 0))) not in (
+        0,
+        sum(stage["iterations"] for stage in translated["stages"]),
+    ):
+        notes.append("train.total_iter: is not the sum of datasets.train.iters, which counts")
     config = parse_config(translated, name=str(path))
     return config, notes + [f"{name}: {value}" for name, value in options.unused()]
 
@@ -142,17 +153,20 @@ def _data(options: _Options, notes: list[str]) -> dict[str, Any]:
     kind = options.get("datasets.train.type", "")
     options.get("datasets.val.type")
     if "Gaussian" in kind:
-        data.update(_gaussian(options))
+        data.update(_gaussian(options, notes))
     if "DualPixel" in kind:
         data["dual_pixel"] = True
-    options.get("datasets.train.geometric_augs")  # always on here
+    if not options.get("datasets.train.geometric_augs", True):
+        notes.append("datasets.train.geometric_augs: flips and quarter turns are always made")
     return data
 
 
-def _gaussian(options: _Options) -> dict[str, Any]:
+def _gaussian(options: _Options, notes: list[str]) -> dict[str, Any]:
     """Noise made on the fly; a range is blind, a number is one strength."""
-    sigma = options.get("datasets.train.sigma_range", 25)
-    options.get("datasets.train.sigma_type")
+    sigma = options.need("datasets.train.sigma_range")
+    kind = options.get("datasets.train.sigma_type", "random")
+    if isinstance(sigma, list) and (kind != "random" or len(sigma) != 2):
+        notes.append(f"datasets.train.sigma_type: {kind} of {sigma} becomes uniform between the least and the greatest")
     low, high = (min(sigma), max(sigma)) if isinstance(sigma, list) else (sigma, sigma)
     tested = options.get("datasets.val.sigma_test", 25)
     grey = options.get("datasets.train.in_ch", 3) == 1
@@ -179,7 +193,10 @@ def _folder(options: _Options, which: str, notes: list[str]) -> str:
 
 def _stages(options: _Options) -> list[dict[str, Any]]:
     """Progressive learning; their batches and patch are of one GPU."""
-    gpus = int(options.get("num_gpu", 1)) or 1
+    gpus = options.get("num_gpu", 1)
+    if gpus == "auto":
+        raise ConfigError("num_gpu is auto: say how many, since batches are for each")
+    gpus = int(gpus) or 1
     batch = int(options.need("datasets.train.batch_size_per_gpu"))
     patch = int(options.need("datasets.train.gt_size"))
     iterations = options.get("datasets.train.iters", [int(float(options.get("train.total_iter", 300_000)))])
@@ -200,7 +217,7 @@ def _optimizer(options: _Options, notes: list[str]) -> dict[str, Any]:
     lr = float(options.need("train.optim_g.lr"))
     optimizer: dict[str, Any] = {
         "lr": lr,
-        "weight_decay": float(options.get("train.optim_g.weight_decay", 0.0)),
+        "weight_decay": float(options.get("train.optim_g.weight_decay", 0.01)),
         "betas": options.get("train.optim_g.betas", [0.9, 0.999]),
         "warmup": max(int(options.get("train.warmup_iter", 0)), 0),
         "clip_norm": 0.01 if options.get("train.use_grad_clip", True) else None,  # fixed in their training code
@@ -225,10 +242,13 @@ def _loss(options: _Options) -> str:
     return LOSSES[kind]
 
 
-def _mixup(options: _Options) -> float | None:
+def _mixup(options: _Options, notes: list[str]) -> float | None:
     beta = options.get("train.mixing_augs.mixup_beta", 1.2)
+    is_on = options.get("train.mixing_augs.mixup", False)
+    if is_on and not options.get("train.mixing_augs.use_identity", True):
+        notes.append("train.mixing_augs.use_identity: every other sample stays as it is")
     options.get("train.mixing_augs.use_identity")
-    return float(beta) if options.get("train.mixing_augs.mixup") else None
+    return float(beta) if is_on else None
 
 
 def _is_part(name: str, known: str) -> bool:

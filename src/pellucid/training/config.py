@@ -1,6 +1,7 @@
 """What a training run is made of. Frozen, checked when made; ``parse`` reads it from YAML and writes it back."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,14 +13,15 @@ from pellucid.training.losses import LOSSES
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 STRATEGIES = ("auto", "ddp", "fsdp")
+MOST_WORKERS = 256
 
 Degradations = dict[str, dict[str, Any]]  # name → options, in the order in which they happen
 
 
 class _Strict:
-    """Unknown keys are errors, where pydantic reads a dataclass."""
+    """Unknown keys and values of another kind are errors, where pydantic reads a dataclass."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class NetworkConfig(_Strict):
     Attributes:
         name: a name for ``create_network``; None takes the architecture of ``init``.
         overrides: fields of that network's config.
-        init: a checkpoint of any family to start from, instead of random weights: fine-tuning.
+        init: a checkpoint of any family, or the name of a bundled model, to start from instead of random weights.
         freeze: parameters that stay as they are: names, the names of modules that hold them, or patterns
             such as ``encoder.*``.
     """
@@ -40,6 +42,7 @@ class NetworkConfig(_Strict):
     freeze: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _expand_home(self, "init")
         if self.name is None and self.init is None:
             raise ConfigError("network needs a name, or init: a checkpoint to start from")
 
@@ -56,7 +59,8 @@ class DataConfig(_Strict):
         val_crop: validate on the middle of each picture, of this side; None: on whole pictures, by tiles.
         dual_pixel: the input is two views from a dual-pixel sensor, 6 channels.
         grey: one channel, by ITU-R BT.601's luma.
-        cache_gb: memory for decoded pictures; the rest is decoded each time.
+        cache_gb: memory for decoded pictures, of training and as much again of validation, on each process; the
+            rest is decoded each time.
         cache_on_device: hold them on the GPU.
         workers: threads that prepare batches ahead; None: 4 with a GPU, none without (they would slow the network
             down).
@@ -74,13 +78,21 @@ class DataConfig(_Strict):
     workers: int | None = None
 
     def __post_init__(self) -> None:
+        _expand_home(self, "train", "val")
         _at_least(self, 1, "val_crop")
         _at_least(self, 0, "cache_gb", "workers")
+        if self.workers is not None and self.workers > MOST_WORKERS:
+            raise ConfigError(f"workers must be at most {MOST_WORKERS}, not {self.workers}")
         for degradations in (self.degrade, *self.val_degrade.values()):
             if degradations is not None:
                 compose(degradations)
         if self.degrade is not None and self.val is not None and not self.val_degrade:
             raise ConfigError("data.val_degrade is needed to validate on clean photographs")
+        if self.degrade is None and self.val_degrade:
+            raise ConfigError("data.val_degrade is for clean photographs: make it {} for folders of pairs")
+        for label in self.val_degrade:
+            if not re.fullmatch(r"[\w.-]+", label):
+                raise ConfigError(f"val_degrade: a label is made of letters, digits, _, . and -, not '{label}'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +120,7 @@ class Stage(_Strict):
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "patch", "batch", "iterations", "accumulate")
+        _at_least(self, 0, "warmup")
         _above_zero(self, "epochs", "lr")
         if (self.iterations is None) == (self.epochs is None):
             raise ConfigError("a stage needs either iterations or epochs")
@@ -140,11 +153,17 @@ class OptimizerConfig(_Strict):
     def __post_init__(self) -> None:
         _above_zero(self, "lr", "clip_norm", "warmup_epochs")
         _at_least(self, 0, "min_lr", "warmup", "hold", "weight_decay")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(f"betas must be at least 0 and below 1, not {self.betas}")
+        if self.warmup and self.warmup_epochs:
+            raise ConfigError("optimizer.warmup and warmup_epochs exclude each other")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(_Strict):
     """One run. A recipe gives the defaults; YAML and the command line override them.
+
+    Paths are relative to the folder in which the run is started.
 
     Attributes:
         task: what the weights will be for; stored in them.
@@ -153,7 +172,7 @@ class TrainConfig(_Strict):
             ``best.safetensors`` (the averaged weights, newest and best), ``log.csv`` and TensorBoard's files.
         licence: of the weights; stored in them.
         loss: weights of the losses that are added up: charbonnier, l1, l2, fft, edge.
-        mixup: Beta(α, α)'s α for mixing pairs of samples on every other step; None: never.
+        mixup: α of Beta(α, α) for blending every other sample with another (``data.MixUp``); None: never.
         ema: decay of the running average of the weights, which is what validation and users see; it rises to
             this as step / (step + 10).
         precision: "auto" (bf16 where the hardware has it), "fp32", "bf16" or "fp16" (GPU only).
@@ -161,8 +180,8 @@ class TrainConfig(_Strict):
         gradient_checkpointing: recompute activations in the backward pass: less memory, more time.
         compile: by torch.compile; pays on a GPU.
         every: steps between validations and checkpoints.
-        rollbacks: how often a run may go back to its last checkpoint with half the learning rate, when the loss leaps
-            or is no number, before it gives up.
+        rollbacks: how often in a row a run may go back to its last checkpoint, to other samples and half the
+            learning rate, when the loss leaps or is no number, before it gives up.
         seed: of initial weights, crops and degradations.
         threads: CPU threads; None leaves PyTorch's choice.
     """
@@ -190,14 +209,21 @@ class TrainConfig(_Strict):
         _at_least(self, 1, "every", "threads")
         _at_least(self, 0, "rollbacks", "seed", "ema")
         _above_zero(self, "mixup")
+        _expand_home(self, "out")
+        if self.ema >= 1:
+            raise ConfigError(f"ema must be below 1, not {self.ema}")
+        if self.seed >= 2**63:
+            raise ConfigError(f"seed must be below 2**63, not {self.seed}")
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("strategy", self.strategy, STRATEGIES)
         if not self.stages:
             raise ConfigError("stages must list at least one stage")
         if not self.loss:
             raise ConfigError(f"loss must weigh at least one of {', '.join(LOSSES)}")
-        for name in self.loss:
+        for name, weight in self.loss.items():
             _one_of("loss", name, LOSSES)
+            if not 0 <= weight < math.inf:
+                raise ConfigError(f"loss.{name} must be a finite number of at least 0, not {weight}")
 
     @property
     def iterations(self) -> int:
@@ -213,7 +239,7 @@ def resolve_epochs(config: TrainConfig, photos: int) -> TrainConfig:
             stage,
             epochs=None,
             iterations=_steps(stage.epochs, photos, stage) if stage.epochs else stage.iterations,
-            warmup=_steps(warmup_epochs, photos, stage) if warmup_epochs else stage.warmup,
+            warmup=_steps(warmup_epochs, photos, stage) if warmup_epochs and stage.warmup is None else stage.warmup,
         )
         for stage in config.stages
     )
@@ -247,17 +273,24 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def _expand_home(config: object, *names: str) -> None:
+    """Let ~ mean the home folder, as a shell would have."""
+    for name in names:
+        if (path := getattr(config, name)) is not None:
+            object.__setattr__(config, name, Path(path).expanduser())
+
+
 def _at_least(config: object, least: int, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        if value is not None and not value >= least:
+        if value is not None and not least <= value < math.inf:
             raise ConfigError(f"{name} must be at least {least}, not {value}")
 
 
 def _above_zero(config: object, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        if value is not None and not value > 0:
+        if value is not None and not 0 < value < math.inf:
             raise ConfigError(f"{name} must be above 0, not {value}")
 
 

@@ -62,7 +62,9 @@ def _strategy(config: TrainConfig, world: int) -> Any:
             raise ConfigError("strategy fsdp shares a network between processes: start several with torchrun")
         return "auto"
     if config.strategy != "fsdp":
-        return "ddp"
+        from lightning_fabric.strategies.ddp import DDPStrategy
+
+        return DDPStrategy(broadcast_buffers=False)  # ours are constants
     from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
 
     return ModelParallelStrategy(_shard, data_parallel_size=world, tensor_parallel_size=1)

@@ -1,6 +1,7 @@
 """The training loop: steps, inspections, validations and checkpoints, until the schedule ends."""
 
 import logging
+import math
 import signal
 import threading
 from collections.abc import Callable, Generator
@@ -10,18 +11,22 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pellucid.errors import ConfigError
+import torch
+
+from pellucid.atomic import sweep
+from pellucid.errors import ConfigError, ImageError, RestoreError, TrainingError
 from pellucid.training.config import TrainConfig, resolve_epochs
 from pellucid.training.launch import launch
 from pellucid.training.monitor import Monitor
-from pellucid.training.parse import write_config
-from pellucid.training.run import LAST, MODEL, Run
+from pellucid.training.parse import is_written_by_us, write_config
+from pellucid.training.run import BEST, LAST, MODEL, Run
 from pellucid.training.schedule import position, stage_ends
 from pellucid.training.sources import open_source
 from pellucid.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
+CONFIG = "config.yaml"
 INSPECT_EVERY = 10  # steps
 
 
@@ -33,95 +38,140 @@ class StepReport:
         step, iterations: optimiser steps done, and in all.
         loss: mean over the steps that were inspected last; undefined before the first time.
         patch: side of the present crops.
-        is_first: on the first process.
     """
 
     step: int
     iterations: int
     loss: float
     patch: int
-    is_first: bool
 
 
 def train(config: TrainConfig, *, resume: bool = False, on_step: Callable[[StepReport], None] | None = None) -> Path:
     """Run or resume a training run, in every process that torchrun started, or in this one.
 
     Args:
-        config: the run.
-        resume: go on from ``config.out/last.ckpt``: to the same weights, bit for bit on a CPU in fp32.
+        config: the run. On several nodes, ``out`` must be a folder that all of them see.
+        resume: go on from ``config.out/last.ckpt``: to the same weights, bit for bit on a CPU in fp32, wherever the
+            run was killed. (If it was interrupted and saved, and its loss fails later, it goes back to that save.)
         on_step: called after each optimiser step.
 
     Returns:
         The path of the newest averaged weights, ``config.out/model.safetensors``.
 
     Raises:
-        ConfigError: data that cannot be used, an existing run when ``resume`` is off or none when it is on, or a loss
-            that leaps again and again.
+        ConfigError: data that cannot be used, files in ``out`` when ``resume`` is off or no run when it is on.
         CheckpointError: a damaged ``last.ckpt``, or a full disk; the last good checkpoint survives.
+        TrainingError: a loss that leaps again and again, or another process that is gone.
+        ImageError, RestoreError: a damaged picture, or a network that gives no numbers. As with all errors but a
+            failing loss, a single process saves first what was done.
         MissingExtraError: Lightning Fabric is not installed.
         KeyboardInterrupt: the run was stopped by SIGINT or SIGTERM, and saved first.
     """
-    _check_folder(config.out, resume=resume)
+    check_folder(config.out, resume=resume)
     fabric = launch(config)
+    try:
+        return _train(fabric, config, resume, on_step)
+    except (torch.distributed.DistError, RuntimeError) as error:
+        if fabric.world_size > 1 and _is_lost_peer(error):
+            raise TrainingError("another process of this run is gone; what it said tells why") from None
+        raise
+
+
+def _train(fabric: Any, config: TrainConfig, resume: bool, on_step: Callable[[StepReport], None] | None) -> Path:
     source = open_source(config, fabric.device)
     config = resolve_epochs(config, len(source))
     _check_batches(config, fabric.world_size)
+    if config.optimizer.warmup >= config.iterations:
+        log.warning("the warm-up takes %d steps, the run %d", config.optimizer.warmup, config.iterations)
     validation = Validation(config.data) if config.data.val is not None else None
     with _interrupts() as interrupted, Run(fabric, config, source) as run:
         if resume:
             run.load(config.out / LAST)
-            log.info("resumed %s at step %d", config.out, run.step)
+            log.info("resumed %s at step %d of %d", config.out, run.step, config.iterations)
+            if run.step >= config.iterations:
+                log.warning("nothing is left to do")
+                return config.out / MODEL
         if fabric.is_global_zero:
-            write_config(config, config.out / "config.yaml")
-        monitor = Monitor(config.out, step=run.step, enabled=fabric.is_global_zero)
-        ends = {*stage_ends(config)}
-        while run.step < config.iterations:
-            run.advance()
-            if on_step:
-                patch = position(config, run.step - 1).stage.patch
-                on_step(
-                    StepReport(
-                        step=run.step,
-                        iterations=config.iterations,
-                        loss=run.loss,
-                        patch=patch,
-                        is_first=fabric.is_global_zero,
-                    )
-                )
-            is_due = run.step % config.every == 0 or run.step == config.iterations
-            alone_and_interrupted = interrupted() and fabric.world_size == 1
-            if not (is_due or run.step in ends or run.step % INSPECT_EVERY == 0 or alone_and_interrupted):
-                continue
-            fault, stop = run.inspect(stop=interrupted())
-            if fault:
-                run.roll_back(fault)
-                continue
-            monitor.scalars(run.step, {"loss": run.loss, "rate": run.rate, "grad_norm": run.grad_norm})
-            if is_due:
-                scores = _validate(run, validation, fabric, monitor)
-                is_best = bool(scores) and _mean_psnr(scores) > run.best
-                run.best = max(run.best, _mean_psnr(scores)) if scores else run.best
-                run.save(is_best=is_best)
-                monitor.row(_row(run, scores))
-            elif stop:
-                run.save(is_best=False)
-            if stop:
-                raise KeyboardInterrupt
-        monitor.close()
-    _say_where_time_went(run.seconds)
+            sweep(config.out)
+            write_config(config, config.out / CONFIG)
+        with Monitor(config.out, step=run.step, enabled=fabric.is_global_zero) as monitor:
+            try:
+                _run_schedule(run, config, fabric, validation, monitor, interrupted, on_step)
+            except (ConfigError, ImageError, RestoreError):
+                _save_work(run, fabric)
+                raise
+        _say_where_time_went(run.seconds)
     return config.out / MODEL
 
 
-def _check_folder(out: Path, *, resume: bool) -> None:
-    last = out / LAST
-    if last.exists() and not resume:
-        raise ConfigError(f"{last} exists: resume it with --resume, or choose another --out")
+def _run_schedule(
+    run: Run,
+    config: TrainConfig,
+    fabric: Any,
+    validation: Validation | None,
+    monitor: Monitor,
+    interrupted: Callable[[], bool],
+    on_step: Callable[[StepReport], None] | None,
+) -> None:
+    ends = {*stage_ends(config)}
+    while run.step < config.iterations:
+        run.advance()
+        if on_step:
+            patch = position(config, run.step - 1).stage.patch
+            on_step(StepReport(step=run.step, iterations=config.iterations, loss=run.loss, patch=patch))
+        is_due = run.step % config.every == 0 or run.step == config.iterations
+        alone_and_interrupted = interrupted() and fabric.world_size == 1
+        if not (is_due or run.step in ends or run.step % INSPECT_EVERY == 0 or alone_and_interrupted):
+            continue
+        fault, stop = run.inspect(stop=interrupted())
+        if fault:
+            run.roll_back(fault)
+            continue
+        monitor.scalars(run.step, {"loss": run.loss, "rate": run.rate, "grad_norm": run.grad_norm})
+        if is_due:
+            scores = _validate(run, validation, fabric, monitor)
+            mean = _mean_psnr(scores)
+            is_best, run.best = mean > run.best, max(mean, run.best)
+            monitor.row(_row(run, scores))  # before the checkpoint: a row too many is struck out on resuming
+            run.save(is_best=is_best)
+        elif stop:
+            run.save(is_best=False)
+        if stop:
+            raise KeyboardInterrupt
+
+
+def _save_work(run: Run, fabric: Any) -> None:
+    """Save the steps since the last checkpoint, when a picture ends a run; processes that wait cannot take part."""
+    if fabric.world_size == 1 and run.step and run.is_sound():
+        run.save(is_best=False)
+        log.warning("saved at step %d", run.step)
+
+
+def check_folder(out: Path, *, resume: bool) -> None:
+    """Make the folder of a run, and refuse one whose files it would cost.
+
+    Raises:
+        ConfigError: it holds files of a run or of the user's and ``resume`` is off, or no run and it is on, or it
+            cannot be made.
+    """
+    last, config = out / LAST, out / CONFIG
     if resume and not last.exists():
         raise ConfigError(f"{last}: no such file to resume from")
+    if not resume:
+        if last.exists():
+            raise ConfigError(f"{last} exists: resume it with --resume, or choose another --out")
+        kept = [out / name for name in (MODEL, BEST, "log.csv") if (out / name).exists()]
+        kept += [config] if config.exists() and not is_written_by_us(config) else []
+        if kept:
+            raise ConfigError(f"{kept[0]} exists, and would be overwritten: choose another --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{out}: cannot be made a folder ({error.strerror})") from None
+
+
+def _is_lost_peer(error: Exception) -> bool:
+    return isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
 
 
 def _check_batches(config: TrainConfig, world: int) -> None:
@@ -137,7 +187,6 @@ def _validate(run: Run, validation: Validation | None, fabric: Any, monitor: Mon
     if validation is None:
         return {}
     with run.timed("validation"):
-        run.update_averaged()
         scores, shown = validation.score(run.averaged, fabric)
     monitor.scalars(run.step, scores)
     monitor.pictures(run.step, shown)
@@ -146,7 +195,9 @@ def _validate(run: Run, validation: Validation | None, fabric: Any, monitor: Mon
 
 
 def _mean_psnr(scores: dict[str, float]) -> float:
-    return fmean(score for name, score in scores.items() if name.startswith("psnr"))
+    """Of all labels; nothing is worse than no scores."""
+    decibels = [score for name, score in scores.items() if name.startswith("psnr")]
+    return fmean(decibels) if decibels else -math.inf
 
 
 def _row(run: Run, scores: dict[str, float]) -> dict[str, str]:

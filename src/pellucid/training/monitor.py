@@ -5,7 +5,7 @@ import io
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -25,6 +25,13 @@ class Monitor:
         self._board: Any = _tensorboard(out, step) if enabled else None
         if enabled and self._csv.exists():
             self._keep_rows_until(step)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._board:
+            self._board.close()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Plot values in TensorBoard."""
@@ -52,11 +59,6 @@ class Monitor:
         writer.writerow(values.values())
         with self._csv.open("a") as file:
             file.write(text.getvalue())
-
-    def close(self) -> None:
-        """Finish TensorBoard's file."""
-        if self._board:
-            self._board.close()
 
     def _header(self) -> list[str]:
         if not self._csv.exists():

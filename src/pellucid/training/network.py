@@ -11,6 +11,7 @@ from pellucid.checkpoints import load_network
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.models import create_network
 from pellucid.training.config import NetworkConfig, TrainConfig
+from pellucid.zoo import find_model
 
 
 def start_network(config: TrainConfig, channels: tuple[int, int]) -> nn.Module:
@@ -38,7 +39,7 @@ def start_network(config: TrainConfig, channels: tuple[int, int]) -> nn.Module:
 def _build(config: NetworkConfig) -> nn.Module:
     if config.init is None:
         return create_network(config.name or "", **config.overrides)
-    initial = load_network(config.init, **(config.overrides if config.name is None else {}))
+    initial = load_network(find_model(config.init), **(config.overrides if config.name is None else {}))
     if config.name is None:
         return initial
     network = create_network(config.name, **config.overrides)

@@ -3,7 +3,6 @@
 import copy
 import logging
 import math
-import random
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
@@ -23,12 +22,11 @@ from torch.distributed.checkpoint.state_dict import (
 from pellucid.atomic import replacing
 from pellucid.checkpoints.save import save_network
 from pellucid.data.prefetch import Prefetcher
-from pellucid.data.source import Source
-from pellucid.errors import CheckpointError, ConfigError
+from pellucid.data.source import Source, generator
+from pellucid.errors import CheckpointError, ConfigError, TrainingError
 from pellucid.training.average import WeightAverage, whole
 from pellucid.training.config import TrainConfig, as_tree, flattened
 from pellucid.training.losses import weighted_sum
-from pellucid.training.mixup import mixup
 from pellucid.training.network import start_network
 from pellucid.training.schedule import learning_rate, position, stage_ends
 from pellucid.training.watch import LossWatch
@@ -45,41 +43,35 @@ WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 class Run:
     """A network, its optimiser, the average of its weights, and where in the schedule they are.
 
-    Everything random in a step is a function of the seed and the step, so nothing random needs saving. Methods that
-    save, load, inspect or average are for all processes together.
+    Everything random in a step is a function of the seed and the samples it takes, so nothing random needs saving.
+    Methods that save, load, inspect or average are for all processes together.
 
     Attributes:
         step: optimiser steps done.
-        averaged: a network outside of training, with the averaged weights after ``update_averaged``.
+        rate: the learning rate of the last one.
+        loss, grad_norm: means over the steps that were inspected last.
+        best: the highest mean PSNR on validation, in dB.
         seconds: by what they were spent on (``TIMED``). A GPU works on while the computer goes ahead, so there they
             tell what the computer waited for.
-        best: the highest mean PSNR on validation, in dB.
-        loss, grad_norm: of the steps that were inspected last, means.
     """
 
     def __init__(self, fabric: Any, config: TrainConfig, source: Source) -> None:
         self._fabric, self._config, self._source = fabric, config, source
         self._module = start_network(config, source.channels)
-        self.averaged = copy.deepcopy(self._module).to(fabric.device).eval()
+        self._averaged = copy.deepcopy(self._module).to(fabric.device).eval()
         if config.compile:
             self._module.compile()
         self._network = fabric.setup_module(self._module)
         trained = [parameter for parameter in self._network.parameters() if parameter.requires_grad]
-        self._optimizer = fabric.setup_optimizers(
-            torch.optim.AdamW(
-                trained,
-                lr=config.optimizer.lr,
-                betas=config.optimizer.betas,
-                weight_decay=config.optimizer.weight_decay,
-            )
-        )
+        self._optimizer = fabric.setup_optimizers(torch.optim.AdamW(trained))
         self._average = WeightAverage(self._module)
+        self._averaged_at = -1
         self._criterion = weighted_sum(config.loss)
         self._watch = LossWatch()
         self._uninspected: list[Tensor] = []
         self._batches: Prefetcher | None = None
-        self._rate_scale, self._rollbacks = 1.0, 0
-        self.step, self.best = 0, -math.inf
+        self._rate_scale, self._rollbacks, self._failed_at, self._passed_over = 1.0, 0, 0, 0
+        self.step, self.rate, self.best = 0, 0.0, -math.inf
         self.loss = self.grad_norm = math.nan
         self.seconds: dict[str, float] = dict.fromkeys(TIMED, 0.0)
 
@@ -87,32 +79,37 @@ class Run:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stop_batches()
+        self._forget_work()
 
     @property
-    def rate(self) -> float:
-        """The learning rate of the next step."""
-        return learning_rate(self._config, self.step) * self._rate_scale
+    def averaged(self) -> nn.Module:
+        """A network outside of training, with the averaged weights; all processes must ask for it together."""
+        if self._averaged_at != self.step:
+            full = self._average.full()
+            with torch.no_grad():
+                for name, parameter in self._averaged.named_parameters():
+                    parameter.copy_(full[name])
+            self._averaged_at = self.step
+        return self._averaged
 
     def advance(self) -> None:
         """Take one optimiser step."""
         config, fabric, network, optimizer = self._config, self._fabric, self._network, self._optimizer
-        accumulate = position(config, self.step).stage.accumulate
-        rng = random.Random(f"{config.seed}/{self.step}/{fabric.global_rank}")
-        torch.manual_seed(rng.getrandbits(63))  # of stochastic depth
+        at = position(config, self.step)
+        torch.manual_seed(generator(config.seed, at.seen + self._passed_over, fabric.global_rank).initial_seed())
+        self.rate = learning_rate(config, self.step) * self._rate_scale
+        settings = {"lr": self.rate, "betas": config.optimizer.betas, "weight_decay": config.optimizer.weight_decay}
         for group in optimizer.param_groups:
-            group["lr"] = self.rate
+            group.update(settings)
 
         losses: list[Tensor] = []
-        for micro in range(accumulate):
+        for micro in range(at.stage.accumulate):
             degraded, clean = self._next_batch()
-            if config.mixup:
-                degraded, clean = mixup(degraded, clean, alpha=config.mixup, rng=rng)
-            with fabric.no_backward_sync(network, enabled=micro < accumulate - 1):
+            with fabric.no_backward_sync(network, enabled=micro < at.stage.accumulate - 1):
                 with self.timed("forward"):
                     loss = self._criterion(network(degraded), clean)
                 with self.timed("backward"):
-                    fabric.backward(loss / accumulate)
+                    fabric.backward(loss / at.stage.accumulate)
             losses.append(loss.detach())
         with self.timed("optimizer"):
             most = config.optimizer.clip_norm or math.inf
@@ -127,7 +124,7 @@ class Run:
     def inspect(self, *, stop: bool = False) -> tuple[str | None, bool]:
         """Look at the losses since the last time: what is wrong with them, and whether any process wants to stop.
 
-        The only moment at which the computer waits for the GPU, and processes for one another.
+        Here alone the computer waits for the GPU, and processes agree on what to do next.
         """
         with self.timed("inspection"):
             mine = torch.stack([*self._uninspected, self._uninspected[0].new_full((2,), float(stop))])
@@ -142,30 +139,29 @@ class Run:
             self._watch.forget()
         return fault, stops > 0
 
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong with the steps that were not inspected yet; of a single process."""
+        return not self._uninspected or self.inspect()[0] is None
+
     def roll_back(self, fault: str) -> None:
-        """Return to the last checkpoint, or to the start, and go on from there at half the learning rate.
+        """Return to the last checkpoint, or to the start; go on at half the learning rate, with samples not yet seen.
 
         Raises:
-            ConfigError: it was done as often as the config allows.
+            TrainingError: it was done as often in a row as the config allows.
         """
         last, failed_at = self._config.out / LAST, self.step
-        if self._rollbacks == self._config.rollbacks:
-            kept = f"; {last} holds the last good state" if last.exists() else ""
-            raise ConfigError(f"{fault} by step {failed_at}, also at a lower learning rate{kept}")
+        if self._rollbacks >= self._config.rollbacks:
+            kept = f"; {last} is from before" if last.exists() else ""
+            raise TrainingError(f"{fault} by step {failed_at}, after {self._rollbacks} lowered learning rates{kept}")
         scale, rollbacks = self._rate_scale / 2, self._rollbacks + 1
+        passed_over = self._passed_over + position(self._config, failed_at).seen
         if last.exists():
-            self.load(last)
+            self.load(last, is_resumed=False)
         else:
             self._start_again()
-        self._rate_scale, self._rollbacks = scale, rollbacks
+        self._rate_scale, self._rollbacks, self._failed_at = scale, rollbacks, failed_at
+        self._passed_over = passed_over - position(self._config, self.step).seen
         log.warning("%s by step %d: back to step %d with half the learning rate", fault, failed_at, self.step)
-
-    def update_averaged(self) -> None:
-        """Bring ``averaged`` up to date."""
-        full = self._average.full()
-        with torch.no_grad():
-            for name, parameter in self.averaged.named_parameters():
-                parameter.copy_(full[name])
 
     def save(self, *, is_best: bool) -> None:
         """Write the averaged weights and, last of all, what ``load`` needs; each file is whole or as it was.
@@ -174,23 +170,24 @@ class Run:
             CheckpointError: a file cannot be written, for a full disk say.
         """
         with self.timed("saving"):
-            self.update_averaged()
-            state = self._state()
+            if self.step >= self._failed_at:  # got past it
+                self._rollbacks = 0
+            averaged, state = self.averaged, self._state()
             if not self._fabric.is_global_zero:
                 return
             notes = {"iterations": str(self.step), "hours": f"{sum(self.seconds.values()) / 3600:.2f}"}
             for name in (MODEL, BEST) if is_best else (MODEL,):
                 path = self._config.out / name
-                save_network(self.averaged, path, task=self._config.task, licence=self._config.licence, notes=notes)
+                save_network(averaged, path, task=self._config.task, licence=self._config.licence, notes=notes)
             last = self._config.out / LAST
             try:
                 with replacing(last) as temporary:
                     torch.save(state, temporary)
             except (OSError, RuntimeError) as error:
-                raise CheckpointError(f"{last}: cannot be written: {str(error).splitlines()[0]}") from error
+                raise CheckpointError(f"{last}: cannot be written: {_first_line(error)}") from error
 
-    def load(self, last: Path) -> None:
-        """Go on exactly where a run stopped that wrote ``last``.
+    def load(self, last: Path, *, is_resumed: bool = True) -> None:
+        """Go on exactly where a run stopped that wrote ``last``: a run that is resumed, or this one.
 
         Raises:
             CheckpointError: the file is missing or damaged.
@@ -198,20 +195,22 @@ class Run:
         """
         try:
             state: dict[str, Any] = torch.load(last, weights_only=True, map_location="cpu")
-            self._compare(last, state["config"])
+            if is_resumed:
+                self._compare(last, state["config"])
             set_model_state_dict(self._module, state["network"], options=WHOLE)
             set_optimizer_state_dict(self._module, self._optimizer.optimizer, state["optimizer"], options=WHOLE)
             self._average.load(state["average"])
             self._fabric.strategy.precision.load_state_dict(state["precision"])
             self._watch.load(state["watch"])
-            self._rate_scale, self._rollbacks = state["rate_scale"], state["rollbacks"]
-            self.step, self.best, self.seconds = state["step"], state["best"], dict(state["seconds"])
+            self._rate_scale, self._rollbacks, self._failed_at, self._passed_over = state["lowered"]
+            self.step, self.best = state["step"], state["best"]
+            if is_resumed:
+                self.seconds = dict(state["seconds"])
         except ConfigError:
             raise
         except Exception as error:  # torch raises many kinds for damaged files
-            raise CheckpointError(f"{last}: cannot be resumed from: {str(error).splitlines()[0]}") from error
-        self._uninspected.clear()
-        self._stop_batches()
+            raise CheckpointError(f"{last}: is damaged and cannot be resumed from: {_first_line(error)}") from error
+        self._forget_work()
 
     @contextmanager
     def timed(self, what: str) -> Generator[None]:
@@ -228,8 +227,7 @@ class Run:
             "average": {name: value.cpu() for name, value in self._average.full().items()},
             "precision": self._fabric.strategy.precision.state_dict(),
             "watch": self._watch.state(),
-            "rate_scale": self._rate_scale,
-            "rollbacks": self._rollbacks,
+            "lowered": [self._rate_scale, self._rollbacks, self._failed_at, self._passed_over],
             "step": self.step,
             "best": self.best,
             "seconds": self.seconds,
@@ -252,9 +250,16 @@ class Run:
         self._optimizer.state.clear()
         self._average = WeightAverage(self._module)
         self._watch.forget()
-        self._uninspected.clear()
-        self._stop_batches()
         self.step = 0
+        self._forget_work()
+
+    def _forget_work(self) -> None:
+        """What was begun before going elsewhere in the schedule."""
+        self._uninspected.clear()
+        self._averaged_at = -1
+        if self._batches is not None:
+            self._batches.close()
+            self._batches = None
 
     def _next_batch(self) -> tuple[Tensor, Tensor]:
         with self.timed("data"):
@@ -271,7 +276,7 @@ class Run:
             at = position(self._config, step)
             size = at.stage.batch // (at.stage.accumulate * world)
             for micro in range(at.stage.accumulate):
-                first = at.seen + (micro * world + rank) * size
+                first = at.seen + self._passed_over + (micro * world + rank) * size
                 yield range(first, first + size), at.stage.patch
             step += 1
 
@@ -282,7 +287,6 @@ class Run:
             return 4 if self._fabric.device.type != "cpu" else 0
         return workers
 
-    def _stop_batches(self) -> None:
-        if self._batches is not None:
-            self._batches.close()
-            self._batches = None
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

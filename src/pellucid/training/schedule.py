@@ -13,13 +13,11 @@ class Position:
 
     Attributes:
         stage: of progressive learning.
-        index: of that stage.
         start: first step of the stage.
         seen: samples that all earlier steps used.
     """
 
     stage: Stage
-    index: int
     start: int
     seen: int
 
@@ -30,7 +28,7 @@ def position(config: TrainConfig, step: int) -> Position:
     for index, stage in enumerate(config.stages):
         length = stage.iterations or 0
         if step < start + length or index == len(config.stages) - 1:
-            return Position(stage, index, start, seen + (step - start) * stage.batch)
+            return Position(stage, start, seen + (step - start) * stage.batch)
         start += length
         seen += length * stage.batch
     raise AssertionError("a config has at least one stage")

@@ -1,14 +1,21 @@
 """What a config means by its data."""
 
+import logging
+from pathlib import Path
+
 import torch
 
 from pellucid.data.layouts import find_pairs
+from pellucid.data.mixup import MixUp
 from pellucid.data.pairs import PairedPhotos
 from pellucid.data.photos import PhotoCache, clean_photos
 from pellucid.data.source import Source
 from pellucid.data.synthetic import SyntheticPairs
 from pellucid.degrade import compose
+from pellucid.errors import ConfigError
 from pellucid.training.config import TrainConfig
+
+log = logging.getLogger(__name__)
 
 GIGA = 2**30
 
@@ -27,8 +34,23 @@ def open_source(config: TrainConfig, device: torch.device) -> Source:
         pairs = find_pairs(data.train, dual_pixel=data.dual_pixel)
         source = PairedPhotos(pairs, budget_bytes=budget, device=where, grey=data.grey, seed=config.seed)
     else:
+        _warn_of_pairs(data.train)
         photos = PhotoCache(clean_photos(data.train), budget_bytes=budget, device=where, grey=data.grey)
         source = SyntheticPairs(photos, compose(data.degrade), seed=config.seed, device=device)
     for patch in {stage.patch for stage in config.stages}:
         source.check_patch(patch)
-    return source
+    return MixUp(source, config.mixup, config.seed) if config.mixup else source
+
+
+def _warn_of_pairs(folder: Path) -> None:
+    """Degraded pictures would be taken for clean ones."""
+    try:
+        count = len(find_pairs(folder))
+    except ConfigError:
+        return
+    log.warning(
+        "%s: holds %d pairs, but all its pictures are taken for clean ones and degraded; "
+        "name the folder of the clean ones, or train on pairs with data.degrade=null",
+        folder,
+        count,
+    )

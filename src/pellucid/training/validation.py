@@ -19,6 +19,7 @@ from pellucid.metrics import psnr, ssim
 from pellucid.training.config import DataConfig
 
 SMALLEST = 11  # pixels: SSIM's window
+LARGEST_PSNR = 100.0  # dB: of equal pictures, which would make a mean infinite
 SHOWN = 4  # pictures to look at
 PAIRS = "val"  # what the scores of paired folders are called
 
@@ -53,7 +54,8 @@ class Validation:
         """Find the pictures.
 
         Raises:
-            ConfigError: a folder that is missing, empty or of no known layout.
+            ConfigError: a folder that is missing, empty or of no known layout, or a picture that is too small to score
+                or whose input has another size.
         """
         self._config = config
         self._degradations = {name: compose(options) for name, options in config.val_degrade.items()}
@@ -68,53 +70,64 @@ class Validation:
             paths = [pair.target for pair in pairs]
             self._inputs = [PhotoCache(views, budget_bytes=0, grey=config.grey) for views in (p.inputs for p in pairs)]
         self._clean = PhotoCache(paths, budget_bytes=budget, grey=config.grey)
+        for index in range(len(self._clean)):
+            self._check(index)
 
     def score(self, network: nn.Module, fabric: Any) -> tuple[dict[str, float], list[Shown]]:
-        """PSNR in dB and SSIM (RGB, 8 bits) by label, over all processes; and some pictures, on the first process.
+        """PSNR in dB and SSIM by label, over all processes; and some pictures, on the first process.
+
+        Both are in RGB, of 8 bits. ``input_LABEL`` is the PSNR of the untouched input, to compare with.
 
         Every process must call it. Each restores its share of the pictures, by tiles, so none waits for another.
 
         Raises:
-            ConfigError: a picture that is too small to score, or whose input has another size.
+            ImageError: a damaged picture.
             RestoreError: the network gives no finite numbers.
         """
         restorer = Restorer(network, device=fabric.device)
-        sums = {label: torch.zeros(3, dtype=torch.float64) for label in self.labels}
+        sums = {label: torch.zeros(4, dtype=torch.float64) for label in self.labels}
         shown: list[Shown] = []
         for example in self._examples(fabric.global_rank, fabric.world_size):
             restored = to_depth(restorer.restore_array(example.degraded), np.uint8)
-            scores = psnr(restored, example.clean), ssim(restored, example.clean), 1.0
+            degraded = to_depth(example.degraded[..., : restored.shape[2]], np.uint8)
+            before, after = (psnr(image, example.clean) for image in (degraded, restored))
+            scores = min(after, LARGEST_PSNR), ssim(restored, example.clean), min(before, LARGEST_PSNR), 1.0
             sums[example.label] += torch.tensor(scores, dtype=torch.float64)
             if len(shown) < SHOWN:
-                degraded = to_depth(example.degraded[..., : restored.shape[2]], np.uint8)
                 shown.append(Shown(label=example.label, degraded=degraded, restored=restored, clean=example.clean))
         totals = fabric.all_reduce(torch.stack(list(sums.values())).to(fabric.device), reduce_op="sum").cpu()
         scores = {}
-        for label, (decibels, similarity, count) in zip(sums, totals.tolist(), strict=True):
+        for label, (decibels, similarity, before, count) in zip(sums, totals.tolist(), strict=True):
             if count:
                 scores[f"psnr_{label}"] = decibels / count
                 scores[f"ssim_{label}"] = similarity / count
+                scores[f"input_{label}"] = before / count
         return scores, shown
 
     def _examples(self, rank: int, world: int) -> Iterator[Example]:
         for index in range(rank, len(self._clean), world):
             clean = self._middle(self._clean[index])
-            if min(clean.shape[1:]) < SMALLEST:
-                raise ConfigError(f"{self._clean.paths[index]}: smaller than {SMALLEST} pixels, too small to score")
             target = to_depth(_array(clean), np.uint8)
             if self._inputs:
-                yield Example(label=PAIRS, degraded=self._input(index, clean), clean=target)
+                yield Example(label=PAIRS, degraded=self._input(index), clean=target)
             for label, degradation in self._degradations.items():
                 params = degradation.sample(torch.Generator().manual_seed(index))
                 degraded = degradation.apply(to_float(clean)[None], [params])[0]
                 yield Example(label=label, degraded=_array(degraded), clean=target)
 
-    def _input(self, index: int, clean: Tensor) -> NDArray[np.float32]:
+    def _input(self, index: int) -> NDArray[np.float32]:
         views = self._inputs[index]
         degraded = torch.cat([to_float(self._middle(views[i])) for i in range(len(views))])
-        if degraded.shape[1:] != clean.shape[1:]:
-            raise ConfigError(f"{views.paths[0]} and {self._clean.paths[index]} have different sizes")
         return _array(degraded)
+
+    def _check(self, index: int) -> None:
+        path, size = self._clean.paths[index], self._clean.shape(index)[1:]
+        if min(size) < SMALLEST or (self._config.val_crop or SMALLEST) < SMALLEST:
+            raise ConfigError(f"{path}: less than {SMALLEST} pixels a side are too small to score")
+        for views in self._inputs[index : index + 1]:
+            for view in range(len(views)):
+                if views.shape(view)[1:] != size:
+                    raise ConfigError(f"{views.paths[view]} and {path}: have different sizes")
 
     def _middle(self, photo: Tensor) -> Tensor:
         side = self._config.val_crop

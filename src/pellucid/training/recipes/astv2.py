@@ -1,8 +1,7 @@
 """ASTv2's own training: L1, AdamW from 3e-4 to 1e-6, patches that grow.
 
-How the authors divide the iterations between patch sizes is not known to us, nor their batches for SOTS: equal
-    shares, and the batches
-of GoPro's recipe on two GPUs. Neither are their figures, hardware or hours. None of these has been run by us.
+How the authors divide the iterations between patch sizes is not known to us, nor their batches for SOTS: we take equal
+shares, and the batches of the SPAD recipe. Neither are their figures or hours. None of these has been run by us.
 """
 
 from pathlib import Path
