@@ -105,6 +105,22 @@ def test_bias_switches_every_bias_but_the_partial_convolution(randomise, make, d
     assert_follows(block, definition, torch.randn(2, dim, 4, 3, dtype=torch.float64))
 
 
+def test_feature_refinement_without_one_of_its_convolutions(randomise):
+    x = torch.randn(2, 8, 4, 3, dtype=torch.float64)
+
+    def without_partial(m, x):
+        a, b = gelu(linear(x, m.expand)).chunk(2, 1)
+        return linear(gelu(depthwise(a, m.depthwise)) * b, m.project)
+
+    def without_depthwise(m, x):
+        refined = torch.einsum("ocij,bcijyx->boyx", m.partial.weight, neighbours(x[:, :2]))
+        a, b = gelu(linear(torch.cat([refined, x[:, 2:]], 1), m.expand)).chunk(2, 1)
+        return linear(gelu(a) * b, m.project)
+
+    assert_follows(randomise(FRFN(8, 7, partial=False)).double(), without_partial, x)
+    assert_follows(randomise(FRFN(8, 7, depthwise=False)).double(), without_depthwise, x)
+
+
 def test_groups_share_one_small_filter():
     assert GroupedFRFN(72, 7).partial.weight.shape == (3, 1, 3, 3)
     assert GroupedFRFN(72, 7, bias=True).partial.bias is None

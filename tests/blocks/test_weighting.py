@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pellucid.blocks.weighting import AdaptiveSparse, Modulated, Softmax, TopK
+from pellucid.blocks.weighting import AdaptiveSparse, Modulated, Softmax, Sparse, TopK
 
 
 @pytest.fixture
@@ -36,6 +36,12 @@ def test_adaptive_sparse_balance_is_dense_then_sparse(logits, large, dense):
     with torch.no_grad():
         weighting.balance[large] = 100
     torch.testing.assert_close(weighting(logits), logits.softmax(-1) if dense else logits.clamp(min=0) ** 2)
+
+
+def test_the_halves_of_adaptive_sparse(logits):
+    torch.testing.assert_close(Sparse()(logits), logits.clamp(min=0) ** 2)
+    expected = (logits.softmax(-1) + logits.clamp(min=0)) / 2
+    torch.testing.assert_close(AdaptiveSparse(squared=False).double()(logits), expected)
 
 
 def test_adaptive_sparse_gives_hidden_keys_exactly_nothing():

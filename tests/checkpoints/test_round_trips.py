@@ -17,6 +17,7 @@ from pellucid.models.restormer import RestormerConfig
 
 FACTORS = st.sampled_from([1.0, 1.5, 2.0, 2.66, 3.37, 4.0, 4.123])
 CONTAINERS = ("bare", "params", "params_ema", "state_dict")
+ALIKE = {"sparse": "swin", "assa-relu": "assa"}  # in the shapes of their tensors
 few_examples = settings(max_examples=7, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -97,12 +98,15 @@ def visible(config):
         del told["drop_path"], told["bottleneck_shift"]
         if config.attention not in WINDOWED:
             del told["window_sizes"]
+        told["attention"] = ALIKE.get(config.attention, config.attention)
     return {**told, "hidden": hidden_widths(config)}
 
 
 def unseen(config):
     """What a file without metadata needs to be told, so that the outputs agree."""
-    return {"bottleneck_shift": config.bottleneck_shift} if isinstance(config, ASTConfig) else {}
+    if not isinstance(config, ASTConfig):
+        return {}
+    return {"bottleneck_shift": config.bottleneck_shift, "attention": config.attention}
 
 
 def wrap(state, container, prefix):

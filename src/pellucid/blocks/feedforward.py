@@ -71,18 +71,26 @@ class FRFN(nn.Module):
 
     The published weights, which this follows, differ from the paper's text: the depthwise convolution
     is on the first half, and GELU follows the expansion instead of the gate.
+
+    Args:
+        dim, hidden: width, and width inside.
+        partial, depthwise: False leaves out that convolution, as in the paper's ablation.
     """
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    def __init__(self, dim: int, hidden: int, *, partial: bool = True, depthwise: bool = True) -> None:
         super().__init__()
         self.partial_dim = dim // 4
-        self.partial = nn.Conv2d(self.partial_dim, self.partial_dim, 3, padding=1, bias=False)
+        if partial:
+            self.partial = nn.Conv2d(self.partial_dim, self.partial_dim, 3, padding=1, bias=False)
+        else:
+            self.partial = None
         self.expand = nn.Conv2d(dim, 2 * hidden, 1)
-        self.depthwise = _depthwise(hidden)
+        self.depthwise = _depthwise(hidden) if depthwise else nn.Identity()
         self.project = nn.Conv2d(hidden, dim, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.cat([self.partial(x[:, : self.partial_dim]), x[:, self.partial_dim :]], dim=1)
+        if self.partial is not None:
+            x = torch.cat([self.partial(x[:, : self.partial_dim]), x[:, self.partial_dim :]], dim=1)
         gate, value = F.gelu(self.expand(x)).chunk(2, dim=1)
         return self.project(F.gelu(self.depthwise(gate)) * value)
 

@@ -17,21 +17,32 @@ class Softmax(nn.Module):
         return logits.softmax(dim=-1)
 
 
+class Sparse(nn.Module):
+    """ReLU²: exactly nothing for keys of negative similarity, and not normalised (AST's sparse branch, §3.2)."""
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return F.relu(logits).square()
+
+
 class AdaptiveSparse(nn.Module):
     """A learned mixture of a dense and a sparse branch (AST §3.2).
 
-    The dense branch is softmax; the sparse one, ReLU², gives exactly nothing to keys of negative
-    similarity and is not normalised. ``balance`` holds two scalars whose softmax weighs dense, then
+    The dense branch is softmax, the sparse one ReLU². ``balance`` holds two scalars whose softmax weighs dense, then
     sparse.
+
+    Args:
+        squared: False takes ReLU instead, as in the paper's ablation.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, squared: bool = True) -> None:
         super().__init__()
+        self.squared = squared
         self.balance = nn.Parameter(torch.ones(2))
 
     def forward(self, logits: Tensor) -> Tensor:
         dense, sparse = self.balance.softmax(dim=0)
-        return dense * logits.softmax(dim=-1) + sparse * F.relu(logits).square()
+        positive = F.relu(logits)
+        return dense * logits.softmax(dim=-1) + sparse * (positive.square() if self.squared else positive)
 
 
 class TopK(nn.Module):

@@ -20,11 +20,16 @@ from pellucid.blocks.feedforward import DFN, FFN, FRFN, GDFN, GroupedFRFN, LeFF
 from pellucid.blocks.norm import LayerNorm
 from pellucid.blocks.resample import pad_to_multiple
 from pellucid.blocks.transformer import Stage, TransformerBlock
-from pellucid.blocks.weighting import AdaptiveSparse, Modulated, Softmax, TopK
+from pellucid.blocks.weighting import AdaptiveSparse, Modulated, Softmax, Sparse, TopK
 from pellucid.models.family import require
 
 LEVELS = 4  # down-samplings; widths are C, 2C, 4C, 8C, and 16C in the bottleneck
-WINDOWED: dict[str, Callable[[], nn.Module]] = {"assa": AdaptiveSparse, "swin": Softmax}
+WINDOWED: dict[str, Callable[[], nn.Module]] = {
+    "assa": AdaptiveSparse,
+    "assa-relu": lambda: AdaptiveSparse(squared=False),
+    "swin": Softmax,
+    "sparse": Sparse,
+}
 TRANSPOSED: dict[str, Callable[[int], nn.Module]] = {
     "mdta": lambda keys: Softmax(),
     "topk": lambda keys: TopK(),
@@ -33,6 +38,8 @@ TRANSPOSED: dict[str, Callable[[int], nn.Module]] = {
 ATTENTIONS = (*WINDOWED, *TRANSPOSED, "condensed")
 FEEDFORWARDS: dict[str, Callable[[int, int], nn.Module]] = {
     "frfn": FRFN,
+    "frfn-no-partial": lambda dim, hidden: FRFN(dim, hidden, partial=False),
+    "frfn-no-depthwise": lambda dim, hidden: FRFN(dim, hidden, depthwise=False),
     "leff": LeFF,
     "ffn": FFN,
     "dfn": DFN,
@@ -56,9 +63,11 @@ class ASTConfig:
         bottleneck_shift: whether odd blocks of the bottleneck shift their windows. The authors shift only
             where a stage is larger than its window at the training patch size: no, at their 128.
         ffn_ratio: hidden width of the feed-forward network over its width.
-        attention: "assa" (the paper's), or from its ablation "swin", "topk", "condensed", "mdta", or
+        attention: "assa" (the paper's), or from its ablation its dense and its sparse half alone, "swin" and
+            "sparse", "assa-relu", whose sparse half is not squared, "topk" and "condensed"; or "mdta", or
             ASTv2's "modulated".
-        feedforward: "frfn" (the paper's), "leff", "ffn", "dfn", "gdfn" or ASTv2's "frfn-grouped".
+        feedforward: "frfn" (the paper's), or from its ablation "frfn-no-partial", "frfn-no-depthwise", "leff",
+            "ffn", "dfn" and "gdfn"; or ASTv2's "frfn-grouped".
         drop_path: largest rate of stochastic depth.
     """
 

@@ -67,7 +67,11 @@ def recognises(keys: Container[str]) -> bool:
 
 
 def infer_config(state: State) -> Inferred:
-    """AST's config from shapes; ``bottleneck_shift`` leaves no trace where no window was shrunk, nor does drop-path."""
+    """AST's config from shapes.
+
+    ``bottleneck_shift`` leaves no trace where no window was shrunk, nor does stochastic depth, nor what sets "sparse"
+    apart from "swin" and "assa-relu" from "assa": our own files record it.
+    """
     stages = [
         *(f"encoder.{i}" for i in range(LEVELS)),
         "bottleneck",
@@ -111,20 +115,22 @@ def _attention_kind(state: State) -> str:
 
 
 def _feedforward_kind(state: State, stages: list[str]) -> tuple[str, float]:
-    """The kind of feed-forward network and its ratio, from the first block's layers and all stages' widths."""
+    """The kind of feed-forward network and its ratio, from all blocks' layers, the first's shapes and all widths."""
     first = "encoder.0.0.feedforward"
+    layers = {key.partition(".feedforward.")[2] for key in state}
     last_layer = "fc2" if f"{first}.fc2.weight" in state else "project"
     shapes = [state[f"{stage}.0.feedforward.{last_layer}.weight"].shape for stage in stages]
     ratio = infer_expansion([(dim, hidden) for dim, hidden, *_ in shapes], usual=(4.0, 2.66, 2.0))
     if last_layer == "fc2":
         return "ffn", ratio
-    hidden = shapes[0][1]
-    gated = state[f"{first}.expand.weight"].shape[0] == 2 * hidden
-    if f"{first}.partial.weight" in state:
+    dim, hidden = shapes[0][:2]
+    if "partial.weight" in layers:
+        if "depthwise.weight" not in layers:
+            return "frfn-no-depthwise", ratio
         convolved = state[f"{first}.partial.weight"].shape[0]  # dim // 4 channels, or dim // 24 when grouped
-        return ("frfn" if convolved == shapes[0][0] // 4 else "frfn-grouped"), ratio
-    if gated:
-        return "gdfn", ratio
+        return ("frfn" if convolved == dim // 4 else "frfn-grouped"), ratio
+    if state[f"{first}.expand.weight"].shape[0] == 2 * hidden:
+        return ("gdfn" if state[f"{first}.depthwise.weight"].shape[0] == 2 * hidden else "frfn-no-partial"), ratio
     return ("leff" if f"{first}.expand.bias" in state else "dfn"), ratio
 
 
