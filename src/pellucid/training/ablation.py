@@ -8,6 +8,7 @@ photographs, where the paper took SPAD.
 import csv
 import json
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -105,9 +106,8 @@ def variants(table: str | None = None, *, ffn_ratio: float = 2.0) -> list[Varian
     found: list[Variant] = []
     for name in tables if table is None else (table,):
         for title, kind in tables[name].items():
-            choices = [{**LAYOUT, **PAPER, name: kind, "ffn_ratio": ratio} for ratio in RATIOS]
-            nearest = min(choices, key=lambda overrides: abs(_parameters(overrides) - wanted))
-            found.append(Variant(table=name, title=title, overrides=nearest, parameters=_parameters(nearest)))
+            overrides = _matched({**LAYOUT, **PAPER, name: kind}, wanted)
+            found.append(Variant(table=name, title=title, overrides=overrides, parameters=_parameters(overrides)))
     return found
 
 
@@ -189,6 +189,13 @@ def as_markdown(rows: list[Row]) -> str:
             lines.append(f"| {row.title} | {row.parameters:,} | {row.mean:.2f} ± {row.deviation:.2f} | {seeds} |")
         lines.append("")
     return "\n".join(lines).rstrip()
+
+
+def _matched(overrides: dict[str, Any], wanted: int) -> dict[str, Any]:
+    """With the feed-forward width that brings the number of parameters, which it only raises, nearest to the wanted."""
+    choices = [{**overrides, "ffn_ratio": ratio} for ratio in RATIOS]
+    above = bisect_left(choices, wanted, key=_parameters, hi=len(choices) - 1)
+    return min(choices[max(above - 1, 0) : above + 1], key=lambda choice: abs(_parameters(choice) - wanted))
 
 
 def _parameters(overrides: dict[str, Any]) -> int:
