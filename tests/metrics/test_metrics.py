@@ -25,9 +25,9 @@ def load(name: str) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["variant"])
 def test_agrees_with_the_matlab_script(row: dict[str, str]) -> None:
     degraded, truth = load(f"{row['image']}_{row['variant']}"), load(f"{row['image']}_gt")
-    assert psnr(degraded, truth, "matlab-y") == pytest.approx(float(row["psnr_y"]), abs=1e-3)
-    assert ssim(degraded, truth, "matlab-y") == pytest.approx(float(row["ssim_y"]), abs=1e-3)
-    assert psnr(degraded, truth, "rgb") == pytest.approx(float(row["psnr_rgb"]), abs=1e-3)
+    assert psnr(degraded, truth, "matlab-y") == pytest.approx(float(row["psnr_y"]), abs=2e-6)
+    assert ssim(degraded, truth, "matlab-y") == pytest.approx(float(row["ssim_y"]), abs=2e-6)
+    assert psnr(degraded, truth, "rgb") == pytest.approx(float(row["psnr_rgb"]), abs=2e-6)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["variant"])
@@ -59,7 +59,7 @@ def test_ssim_of_a_megapixel_is_quick() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), np.uint8)
     started = time.process_time()
     ssim(picture, picture[::-1])
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("metric", [psnr, ssim])
@@ -81,4 +81,6 @@ def test_what_cannot_be_compared_is_refused(
 
 def test_ssim_needs_a_whole_window() -> None:
     with pytest.raises(ImageError, match="11 pixels"):
-        ssim(np.zeros((10, 30), np.uint8), np.zeros((10, 30), np.uint8))
+        ssim(np.zeros((10, 30, 3), np.uint8), np.zeros((10, 30, 3), np.uint8), "matlab-y")
+    with pytest.raises(ImageError, match="7 pixels"):
+        ssim(np.zeros((6, 30), np.uint8), np.zeros((6, 30), np.uint8))

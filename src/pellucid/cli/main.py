@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pellucid import __version__
-from pellucid.cli import ablate, benchmark, degrade, demo, inspect, models, restore, train
+from pellucid.cli import ablate, benchmark, degrade, demo, evaluate, inspect, models, restore, train
 from pellucid.errors import ConfigError, MissingExtraError, ModelError, PellucidError
 
 USAGE_ERRORS = (ConfigError, ModelError, MissingExtraError)
@@ -30,6 +30,7 @@ app.command("inspect")(inspect.inspect)
 app.command("benchmark")(benchmark.benchmark)
 app.command("train")(train.train)
 app.command("degrade")(degrade.degrade)
+app.command("evaluate")(evaluate.evaluate)
 app.command("ablate")(ablate.ablate)
 
 

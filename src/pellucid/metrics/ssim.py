@@ -1,57 +1,61 @@
-"""Structural similarity (Wang et al., 2004)."""
+"""Structural similarity (Wang, Bovik, Sheikh and Simoncelli, 2004)."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from pellucid.errors import ImageError
-from pellucid.metrics.protocols import comparable
+from pellucid.metrics.protocols import LUMA_PROTOCOLS, Pixels, comparable
+from pellucid.metrics.window import gaussian_window, local_mean
 
-C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+K1, K2 = 0.01, 0.03
+STRIP = 32  # rows of windows at a time: what is computed on them stays in the processor's cache
 
 
 def ssim(a: NDArray[Any], b: NDArray[Any], protocol: str = "rgb") -> float:
-    """SSIM of two uint8 pictures, (H, W, C) or (H, W), at least 11 pixels a side; 1 if they are equal.
+    """SSIM of two pictures, (H, W, 1 or 3) or (H, W), uint8 or uint16; 1 if they are equal.
 
     Args:
-        a, b: pictures of the same shape, RGB or grey.
-        protocol: "rgb" is scikit-image's default with ``channel_axis``: a 7×7 uniform window, sample
-            covariance, the mean over channels. "matlab-y" is the original script on MATLAB's luma: an
-            11×11 Gaussian window of σ 1.5. Both average over windows that lie inside the picture.
+        a, b: pictures of the same shape and depth, at least a window (7 or 11 pixels) a side.
+        protocol: "rgb" and "skimage-rgb" are scikit-image's ``structural_similarity`` with ``channel_axis``: a
+            7×7 uniform window, sample covariance, the mean over channels. "matlab-y" and "y-float" are the
+            original script on luma: an 11×11 Gaussian window of σ 1.5. All average over the windows that lie
+            inside the picture.
 
     Raises:
         ConfigError: an unknown protocol.
         ImageError: arrays that cannot be compared.
     """
-    x, y = comparable(a, b, protocol)
-    if min(x.shape[:2]) < 11:
-        raise ImageError(f"SSIM needs pictures of at least 11 pixels a side, not {x.shape[1]}x{x.shape[0]}")
-    if protocol == "matlab-y":
-        offsets = np.arange(-5, 6)
-        window, covariance_scale = np.exp(-(offsets**2) / (2 * 1.5**2)), 1.0
+    x, y, peak = comparable(a, b, protocol)
+    if protocol in LUMA_PROTOCOLS:
+        weights, covariance_scale = gaussian_window(11, sigma=1.5), 1.0
     else:
-        window, covariance_scale = np.ones(7), 49 / 48
-    return _mean_ssim(x, y, window / window.sum(), covariance_scale)
+        weights, covariance_scale = np.full(7, 1 / 7), 49 / 48
+    if min(x.shape[:2]) < len(weights):
+        raise ImageError(
+            f"SSIM under '{protocol}' needs pictures of at least {len(weights)} pixels a side, "
+            f"not {x.shape[1]}x{x.shape[0]}"
+        )
+    maps = _similarity(x, y, weights, covariance_scale, peak)
+    total = sum(float(part.sum()) for part in maps)
+    windows = np.prod([side - len(weights) + 1 for side in x.shape[:2]])
+    return total / float(windows * x.shape[2])
 
 
-def _mean_ssim(x: NDArray[Any], y: NDArray[Any], window: NDArray[Any], covariance_scale: float) -> float:
-    """Mean of the SSIM map over windows and channels; ``covariance_scale`` is n/(n−1) for sample covariance."""
-    first, second = (torch.from_numpy(p).permute(2, 0, 1)[:, None] for p in (x, y))  # (C, 1, H, W)
-    weights = torch.from_numpy(window)
-
-    def local_mean(image: Tensor) -> Tensor:
-        rows = F.conv2d(image, weights[None, None, :, None])
-        return F.conv2d(rows, weights[None, None, None, :])
-
-    mean_x, mean_y = local_mean(first), local_mean(second)
-    var_x = (local_mean(first * first) - mean_x**2) * covariance_scale
-    var_y = (local_mean(second * second) - mean_y**2) * covariance_scale
-    covariance = (local_mean(first * second) - mean_x * mean_y) * covariance_scale
-    similarity = ((2 * mean_x * mean_y + C1) * (2 * covariance + C2)) / (
-        (mean_x**2 + mean_y**2 + C1) * (var_x + var_y + C2)
-    )
-    return float(similarity.mean())
+def _similarity(x: Pixels, y: Pixels, weights: Pixels, covariance_scale: float, peak: int) -> Iterator[Pixels]:
+    """The SSIM map, strip by strip and channel by channel; ``covariance_scale`` is n/(n−1) for sample covariance."""
+    c1, c2 = (K1 * peak) ** 2, (K2 * peak) ** 2
+    for channel in range(x.shape[2]):
+        first, second = (np.ascontiguousarray(picture[:, :, channel]) for picture in (x, y))
+        for top in range(0, len(first) - len(weights) + 1, STRIP):
+            rows = slice(top, top + STRIP + len(weights) - 1)
+            p, q = first[rows], second[rows]
+            # the two variances are only ever needed as a sum
+            mean_p, mean_q, squares, product = (local_mean(m, weights) for m in (p, q, p * p + q * q, p * q))
+            means = mean_p * mean_q
+            energy = mean_p**2 + mean_q**2
+            variances = covariance_scale * (squares - energy)
+            covariance = covariance_scale * (product - means)
+            yield (2 * means + c1) * (2 * covariance + c2) / ((energy + c1) * (variances + c2))
