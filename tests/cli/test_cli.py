@@ -146,18 +146,6 @@ def test_demo_costs_no_file(command: Run, tmp_path: Path, output: str) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_benchmark_scores_a_folder(command: Run, photo_file: Path, weights: Path) -> None:
-    code, printed, _ = command("benchmark", photo_file.parent, "--sigma", "0,25", "-m", weights, "--json")
-    rows = json.loads(printed)
-    assert code == 0
-    assert [row["sigma"] for row in rows] == [0, 25]
-    assert rows[0]["noisy_psnr"] is None
-    assert 19 < rows[1]["noisy_psnr"] < 23
-    assert command("benchmark", photo_file.parent, "--sigma", "fifteen", "-m", weights)[0] == 2
-    assert command("benchmark", photo_file.parent, "--sigma=-5", "-m", weights)[0] == 2
-    assert command("benchmark", "missing", "-m", weights)[0] == 2
-
-
 def test_importing_is_quick_and_does_nothing() -> None:
     script = "import sys, pellucid.cli.main; print('torch' in sys.modules, 'PIL' in sys.modules)"
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

@@ -1,6 +1,7 @@
-"""``pellucid benchmark``: scores on clean pictures under the literature's protocol."""
+"""``pellucid benchmark``: a model on the literature's benchmarks, beside what was published."""
 
-from dataclasses import asdict
+import csv
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,36 +11,165 @@ from pellucid.cli import options
 from pellucid.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pellucid.benchmark.gaussian import GaussianRow
+    from collections.abc import Callable, Generator, Sequence
+
+    from pellucid.benchmark.record import Score
+    from pellucid.benchmark.run import Result, Subject, Trial
+
+RESULTS = Path("runs/benchmark")
+
+
+def _list_benchmarks(wanted: bool) -> None:
+    if not wanted:
+        return
+    from pellucid.benchmark.registry import BENCHMARKS
+
+    typer.echo(f"{'benchmark':<14}{'images':>6}  {'protocol':<13}{'tiles':<7}{'folder':<28}what")
+    for benchmark in BENCHMARKS:
+        count = "any" if benchmark.count is None else str(benchmark.count)
+        tile = "" if benchmark.tile is None else str(benchmark.tile)
+        typer.echo(
+            f"{benchmark.id:<14}{count:>6}  {benchmark.protocol:<13}{tile:<7}{benchmark.layout:<28}{benchmark.title}"
+        )
+    raise typer.Exit
 
 
 def benchmark(
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of clean pictures.")],
-    sigma: Annotated[str, typer.Option("--sigma", help="Noise levels, on the scale of 0-255.")] = "15,25,50",
+    targets: Annotated[
+        list[str],
+        typer.Argument(metavar="BENCHMARK=FOLDER...", help="Or folders that are named after a benchmark, or your own."),
+    ],
+    sigma: Annotated[
+        str, typer.Option("--sigma", help="Levels of Gaussian noise, on the scale of 0-255.")
+    ] = "15,25,50",
     model: options.Model = None,
-    tile: options.Tile = "auto",
+    task: options.Task = None,
+    tile: Annotated[
+        str, typer.Option("--tile", help="paper (where it says, else auto), auto, off, or a side.")
+    ] = "paper",
     precision: options.Precision = "fp32",
     device: options.Device = "auto",
+    self_ensemble: Annotated[
+        bool, typer.Option("--self-ensemble", help="Mean over the 8 flips and turns of each picture: 8 times the cost.")
+    ] = False,
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help="Of PSNR and SSIM. Default: the benchmark's own.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Where scores are kept: rerun to go on.")] = RESULTS,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with pictures into this folder.")] = None,
+    table: Annotated[Path | None, typer.Option("--csv", help="Write the table to this .csv file.")] = None,
     as_json: options.Json = False,
+    listing: Annotated[
+        bool, typer.Option("--list", callback=_list_benchmarks, is_eager=True, help="List the benchmarks known.")
+    ] = False,
 ) -> None:
-    """Test a denoiser: Gaussian noise, PSNR and SSIM in RGB, means over each folder."""
-    from pellucid.benchmark.gaussian import evaluate_gaussian
+    """Score a model as the papers do: PSNR, SSIM, time and memory, beside the published rows."""
+    from pellucid.benchmark.report import check_replaceable, write_report
+    from pellucid.benchmark.run import Result, Subject
+    from pellucid.metrics.protocols import check_protocol
 
-    _, restorer = options.load_restorer(model, None, tile=tile, precision=precision, device=device)
-    rows: list[GaussianRow] = []
+    if protocol:
+        check_protocol(protocol)
+    if table and table.suffix.lower() != ".csv":
+        raise ConfigError(f"--csv takes the name of a .csv file, not '{table}'")
+    if html:
+        check_replaceable(html / "index.html")
+    restorer_tile = "auto" if tile == "paper" else tile
+    weights, restorer = options.load_restorer(model, task, tile=restorer_tile, precision=precision, device=device)
+    subject = Subject(name=weights.stem, restorer=restorer, paper_tiles=tile == "paper", self_ensemble=self_ensemble)
+    trials = _plan(targets, _parse_sigmas(sigma), subject, protocol=protocol, out=out)
+    pictures = sum(len(trial.samples) for trial in trials)  # looks through all folders before the network runs once
     if not as_json:
-        typer.echo(
-            f"{'folder':<12}{'images':>7}{'sigma':>7}{'noisy, dB':>11}{'restored':>10}{'SSIM':>8}{'restored':>10}"
-        )
-    for row in evaluate_gaussian(folders, _parse_sigmas(sigma), restorer):
-        rows.append(row)
-        if not as_json:
-            typer.echo(
-                f"{row.folder:<12}{row.images:>7}{row.sigma:>7g}{row.noisy_psnr:>11.2f}{row.psnr:>10.2f}"
-                f"{row.noisy_ssim:>8.4f}{row.ssim:>10.4f}"
-            )
+        _print_head(subject)
+    results: list[Result] = []
+    with _progress(pictures) as on_image:
+        for trial in trials:
+            scores: list[Score] = []
+            for score in trial.scores():
+                scores.append(score)
+                on_image()
+            results.append(Result(trial=trial, scores=scores))
+            if not as_json:
+                _print_result(results[-1])
     if as_json:
-        typer.echo(options.to_json([asdict(row) for row in rows]))
+        typer.echo(options.to_json([result.to_dict() for result in results]))
+    if table:
+        _write_csv(results, table)
+    if html:
+        typer.echo(str(write_report(results, html)), err=as_json)
+
+
+def _plan(
+    targets: "Sequence[str]", sigmas: "Sequence[float]", subject: "Subject", *, protocol: str | None, out: Path
+) -> "list[Trial]":
+    """Every row of the table."""
+    from pellucid.benchmark.run import Trial
+    from pellucid.benchmark.samples import parse_target
+
+    trials: list[Trial] = []
+    for benchmark, folder in map(parse_target, targets):
+        for level in sigmas if benchmark.kind == "gaussian" else (None,):
+            trials.append(
+                Trial(subject=subject, benchmark=benchmark, folder=folder, sigma=level, protocol=protocol, out=out)
+            )
+    return trials
+
+
+@contextmanager
+def _progress(total: int) -> "Generator[Callable[[], None]]":
+    """A bar on stderr that counts pictures, on a terminal only."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        pictures = bars.add_task("pictures", total=total)
+        yield lambda: bars.advance(pictures)
+
+
+def _print_head(subject: "Subject") -> None:
+    ensemble = ", self-ensemble ×8" if subject.self_ensemble else ""
+    typer.echo(
+        f"{subject.name} ({subject.digest}): {subject.parameters / 1e6:.2f} M parameters,"
+        f" {subject.gmacs:.2f} GMACs at 256²; {subject.restorer.precision} on {subject.device.type}{ensemble}"
+    )
+    heads = f"{'dB in':>8}{'out':>8}{'SSIM in':>9}{'out':>8}{'s/MP':>8}{'GiB':>7}"
+    typer.echo(f"{'':<22}{'images':>7}{'protocol':>13}{heads}")
+
+
+def _print_result(result: "Result") -> None:
+    trial = result.trial
+    typer.echo(
+        f"{trial.title:<22}{len(result.scores):>7}{trial.scored_under:>13}{result.input_psnr:>8.2f}{result.psnr:>8.2f}"
+        f"{_ssim(result.input_ssim):>9}{_ssim(result.ssim):>8}"
+        f"{result.seconds_per_megapixel:>8.2f}{result.peak_bytes / 2**30:>7.2f}"
+    )
+    for row in trial.benchmark.comparable(protocol=trial.scored_under, sigma=trial.sigma):
+        ssim = "" if row.ssim is None else f"{row.ssim:g}"
+        typer.echo(f"{'  ' + row.model:<42}{'':>8}{row.psnr:>8.2f}{'':>9}{ssim:>8}  {row.source}")
+    if refusal := trial.benchmark.refusal(trial.scored_under):
+        typer.echo(f"  {refusal}")
+
+
+def _ssim(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _write_csv(results: "Sequence[Result]", path: Path) -> None:
+    """One line for each result and each published row beside it."""
+    from pellucid.atomic import replacing
+
+    rows = [result.to_dict() for result in results]
+    columns = [*(name for name in rows[0] if name != "published"), "source"]
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        for row in rows:
+            published = row.pop("published")
+            writer.writerow(row | {"source": "measured"})
+            shared = {name: row[name] for name in ("title", "benchmark", "protocol")}
+            writer.writerows(shared | paper for paper in published)
 
 
 def _parse_sigmas(text: str) -> list[float]:
