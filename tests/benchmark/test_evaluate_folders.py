@@ -59,9 +59,9 @@ def test_crop_compares_what_is_shared(folders: tuple[Path, Path]) -> None:
 def test_what_has_no_counterpart_is_named(folders: tuple[Path, Path]) -> None:
     predictions, targets = folders
     (targets / "one.png").unlink()
-    with pytest.raises(ConfigError, match=r"predictions: 1 without a target .*\(one\)"):
+    with pytest.raises(ConfigError, match=r"predictions: 1 without a target .*\(one\.png\)"):
         evaluate_folders(predictions, targets)
-    with pytest.raises(ConfigError, match=r"predictions: 1 without a prediction .*\(one\)"):
+    with pytest.raises(ConfigError, match=r"predictions: 1 without a prediction .*\(one\.png\)"):
         evaluate_folders(targets, predictions)
 
 
@@ -80,6 +80,7 @@ def test_what_cannot_be_evaluated(folders: tuple[Path, Path], tmp_path: Path) ->
     with pytest.raises(ConfigError, match="Unknown protocol"):
         evaluate_folders(predictions, targets, protocol="y")
     picture(predictions / "one.jpg")
+    picture(targets / "one.jpg")
     with pytest.raises(ConfigError, match="have one name"):
         evaluate_folders(predictions, targets)
 
@@ -99,3 +100,11 @@ def test_the_worst_come_first() -> None:
     assert [row.name for row in worst_first(rows("psnr"))] == ["20.0", "30.0", "40.0"]
     assert [row.name for row in worst_first(rows("niqe-pellucid"))] == ["40.0", "30.0", "20.0"]
     assert to_csv(rows("psnr")) == "name,psnr\n30.0,30.0\n20.0,20.0\n40.0,40.0\n"
+
+
+def test_names_that_differ_by_their_role_belong_together(tmp_path: Path) -> None:
+    for i in range(2):
+        textured(tmp_path / "restored" / f"rain-{i}.png", seed=i)
+        textured(tmp_path / "targets" / f"norain-{i}.png", seed=i)
+    rows = evaluate_folders(tmp_path / "restored", tmp_path / "targets")
+    assert [(row.name, row.scores["ssim"]) for row in rows] == [("rain-0", 1.0), ("rain-1", 1.0)]

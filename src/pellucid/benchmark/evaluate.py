@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pellucid.data.layouts import match_names
 from pellucid.errors import ConfigError, ImageError, did_you_mean
 from pellucid.imaging import Photo, find_pictures, read_photo
 from pellucid.metrics import load_pristine, niqe, niqe_pellucid, psnr, ssim
@@ -40,7 +41,7 @@ def evaluate_folders(
     pristine: Path | None = None,
     on_image: Callable[[], None] | None = None,
 ) -> list[EvaluationRow]:
-    """Score each picture of a folder against the one of the same path, but for its ending, in another.
+    """Score each picture of a folder against its target in another, matched by name as ``find_pairs`` does.
 
     Args:
         predictions, targets: two folders, searched to any depth, or two files.
@@ -124,9 +125,18 @@ def _pairs(predictions: Path, targets: Path) -> dict[str, tuple[Path, Path]]:
     if predictions.is_file() and targets.is_file():
         return {predictions.stem: (predictions, targets)}
     found, wanted = _by_name(predictions), _by_name(targets)
-    _check_partners(predictions, found.keys() - wanted.keys(), "target")
-    _check_partners(targets, wanted.keys() - found.keys(), "prediction")
-    return {name: (found[name], wanted[name]) for name in found}
+    match = match_names(list(found), list(wanted))
+    _check_partners(predictions, found.keys() - match.keys(), "target")
+    _check_partners(targets, wanted.keys() - set(match.values()), "prediction")
+    pairs: dict[str, tuple[Path, Path]] = {}
+    for name, target in match.items():
+        title = (
+            name.removesuffix(found[name].suffix).encode(errors="backslashreplace").decode()
+        )  # any terminal takes it
+        if title in pairs:
+            raise ConfigError(f"{predictions}: {pairs[title][0].name} and {found[name].name} have one name; keep one")
+        pairs[title] = found[name], wanted[target]
+    return pairs
 
 
 def _check_partners(folder: Path, lone: Set[str], partner: str) -> None:
@@ -136,17 +146,10 @@ def _check_partners(folder: Path, lone: Set[str], partner: str) -> None:
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
-    """The pictures below a folder by their path there without its ending, sorted."""
+    """The pictures below a folder by their path there, sorted."""
     if folder.is_file():
         raise ConfigError(f"{folder}: is a file; name two folders, or two files")
     paths = find_pictures(folder)
     if not paths:
         raise ConfigError(f"{folder}: no such folder, or no picture in it")
-    named: dict[str, Path] = {}
-    for path in paths:
-        relative = path.relative_to(folder).with_suffix("").as_posix()
-        name = relative.encode(errors="backslashreplace").decode()  # any terminal and file takes it
-        if name in named:
-            raise ConfigError(f"{folder}: {named[name].name} and {path.name} have one name; keep one of them")
-        named[name] = path
-    return named
+    return {path.relative_to(folder).as_posix(): path for path in paths}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     predictions: Annotated[Path, typer.Argument(help="A folder of restored pictures, or one.")],
-    targets: Annotated[Path, typer.Argument(help="The true pictures, by the same names but for the ending.")],
+    targets: Annotated[Path, typer.Argument(help="The true pictures, by the same names.")],
     protocol: Annotated[
         str, typer.Option("--protocol", help="rgb, matlab-y (deraining), skimage-rgb or y-float.")
     ] = "rgb",

@@ -162,7 +162,7 @@ def _matched(root: Path, group: _Group) -> list[_Row]:
     matches: list[dict[str, str]] = []
     for (other, partners), role in zip(others, ("right view", "target")[-len(others) :], strict=True):
         where = f"{root / os.path.commonpath([folder, other])}/"
-        match = _match(names, partners)
+        match = match_names(names, partners)
         numbered = folder.lower().endswith(_NUMBERED[0]) and other.lower().endswith(_NUMBERED[1])
         if numbered and len(match) < len(names) == len(partners):
             _log.warning("%s: the names of inputs and targets differ, so they are paired in order", where)
@@ -176,8 +176,8 @@ def _matched(root: Path, group: _Group) -> list[_Row]:
     return [(_join(folder, name), *(match[name] for match in matches)) for name in names]
 
 
-def _match(inputs: Sequence[str], targets: Sequence[str]) -> dict[str, str]:
-    """Each input's target by the rule of ``find_pairs``; an input that has none is left out."""
+def match_names(inputs: Sequence[str], targets: Sequence[str]) -> dict[str, str]:
+    """Each input's target, both by their paths, by the rule of ``find_pairs``; an input that has none is left out."""
     same = set(inputs).intersection(targets)
     match = {name: name for name in inputs if name in same}
     free = {_key(target): target for target in targets if target not in same}
