@@ -1,0 +1,44 @@
+"""Documents: links lead somewhere, code blocks close, tables hold together, and commands exist."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pellucid.cli.main import app
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [
+    path for folder in (ROOT, ROOT / "docs", ROOT / "src/pellucid/zoo/weights") for path in folder.glob("*.md")
+]
+VERBS = {command.name for command in app.registered_commands}
+
+
+@pytest.fixture(params=DOCUMENTS, ids=lambda path: path.name)
+def document(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_code_blocks_close(document: Path) -> None:
+    fences = [line for line in document.read_text().splitlines() if "```" in line]
+    assert len(fences) % 2 == 0
+    assert all(re.fullmatch(r"```\w*", line) for line in fences)
+
+
+def test_tables_hold_together(document: Path) -> None:
+    lines = re.sub(r"```.*?```", "", document.read_text(), flags=re.S).splitlines()
+    for before, line in pairwise(lines):
+        if before.lstrip().startswith("|") and line.strip():
+            assert line.lstrip().startswith("|"), line
+            assert line.count("|") == before.count("|"), line
+
+
+def test_commands_exist(document: Path) -> None:
+    verbs = re.findall(r"^(?:\.venv/bin/)?pellucid ([a-z]+)", document.read_text(), flags=re.M)
+    assert set(verbs) <= VERBS
