@@ -53,7 +53,7 @@ def derain(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """Rain streaks, from drizzle to heavy.
 
     Command: ``pellucid train derain --data PHOTOS --val OTHER_PHOTOS``.
-    Score, seen by us: 40.10, 35.35 and 27.68 dB on drizzle, medium and heavy rain (input 39.38, 29.19 and 20.59) on the
+    Score, seen by us: 40.10, 35.35 and 27.70 dB on drizzle, medium and heavy rain (input 39.38, 29.19 and 20.59) on the
     middles of our 46 validation photos, after 3,000 steps from the bundled denoiser (``--init ast-s-denoise
     optimizer.lr=5e-4 stages.0.iterations=3000``): 1.2 hours on one AVX-512 core. The whole recipe: not seen by us.
     """
