@@ -52,7 +52,8 @@ def train(config: TrainConfig, *, resume: bool = False, on_step: Callable[[StepR
     Args:
         config: the run. On several nodes, ``out`` must be a folder that all of them see.
         resume: go on from ``config.out/last.ckpt``: to the same weights, bit for bit on a CPU in fp32 with as many
-            threads, wherever the run was killed. (If it was interrupted and saved, and its loss fails later, it goes back to that save.)
+            threads, wherever the run was killed. (If it was interrupted and saved, and its loss fails later, it goes
+            back to that save.)
         on_step: called after each optimiser step.
 
     Returns:
