@@ -123,6 +123,14 @@ def tiny_ast() -> nn.Module:
     return pellucid.create_network("ast-t", **TINY_AST).eval()
 
 
+@pytest.fixture
+def weights(tiny_ast: nn.Module, tmp_path: Path) -> Path:
+    path = tmp_path / "weights" / "tiny.safetensors"
+    path.parent.mkdir()
+    pellucid.save_network(tiny_ast, path, task="denoise", licence="Apache-2.0")
+    return path
+
+
 @pytest.fixture(scope="session")
 def photo() -> NDArray[np.uint8]:
     from skimage.data import chelsea

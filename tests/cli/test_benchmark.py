@@ -3,21 +3,11 @@ import json
 from pathlib import Path
 
 import pytest
-from torch import nn
 
-import pellucid
 from pellucid.benchmark.registry import BENCHMARKS
 from pellucid.inference import Restorer
 
 from conftest import Run, one_line, textured
-
-
-@pytest.fixture
-def weights(tiny_ast: nn.Module, tmp_path: Path) -> Path:
-    path = tmp_path / "weights" / "tiny.safetensors"
-    path.parent.mkdir()
-    pellucid.save_network(tiny_ast, path, task="denoise", licence="Apache-2.0")
-    return path
 
 
 @pytest.fixture

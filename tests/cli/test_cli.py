@@ -15,14 +15,6 @@ from conftest import Run, one_line
 
 
 @pytest.fixture
-def weights(tiny_ast: nn.Module, tmp_path: Path) -> Path:
-    path = tmp_path / "weights" / "tiny.safetensors"
-    path.parent.mkdir()
-    pellucid.save_network(tiny_ast, path, task="denoise", licence="Apache-2.0")
-    return path
-
-
-@pytest.fixture
 def photo_file(tmp_path: Path) -> Path:
     path = tmp_path / "in" / "photo.png"
     path.parent.mkdir()

@@ -1,7 +1,7 @@
 """``pellucid benchmark``: a model on the literature's benchmarks, beside what was published."""
 
 import csv
-from contextlib import contextmanager
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,7 @@ from pellucid.cli import options
 from pellucid.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Sequence
 
     from pellucid.benchmark.record import Score
     from pellucid.benchmark.run import Result, Subject, Trial
@@ -58,6 +58,7 @@ def benchmark(
     out: Annotated[Path, typer.Option("--out", help="Where scores are kept: rerun to go on.")] = RESULTS,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with pictures into this folder.")] = None,
     table: Annotated[Path | None, typer.Option("--csv", help="Write the table to this .csv file.")] = None,
+    overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     listing: Annotated[
         bool, typer.Option("--list", callback=_list_benchmarks, is_eager=True, help="List the benchmarks known.")
@@ -66,12 +67,15 @@ def benchmark(
     """Score a model as the papers do: PSNR, SSIM, time and memory, beside the published rows."""
     from pellucid.benchmark.report import check_replaceable, write_report
     from pellucid.benchmark.run import Result, Subject
+    from pellucid.cli.progress import CountProgress
     from pellucid.metrics.protocols import check_protocol
 
     if protocol:
         check_protocol(protocol)
-    if table and table.suffix.lower() != ".csv":
-        raise ConfigError(f"--csv takes the name of a .csv file, not '{table}'")
+    if table:
+        if table.suffix.lower() != ".csv":
+            raise ConfigError(f"--csv takes the name of a .csv file, not '{table}'")
+        options.check_replaceable(table, ".csv", overwrite=overwrite)
     if html:
         check_replaceable(html / "index.html")
     restorer_tile = "auto" if tile == "paper" else tile
@@ -82,19 +86,19 @@ def benchmark(
     if not as_json:
         _print_head(subject)
     results: list[Result] = []
-    with _progress(pictures) as on_image:
+    with CountProgress("pictures", pictures) as progress:
         for trial in trials:
             scores: list[Score] = []
             for score in trial.scores():
                 scores.append(score)
-                on_image()
+                progress.advance()
             results.append(Result(trial=trial, scores=scores))
             if not as_json:
                 _print_result(results[-1])
     if as_json:
         typer.echo(options.to_json([result.to_dict() for result in results]))
     if table:
-        _write_csv(results, table)
+        options.write_text(table, _to_csv(results))
     if html:
         typer.echo(str(write_report(results, html)), err=as_json)
 
@@ -113,19 +117,6 @@ def _plan(
                 Trial(subject=subject, benchmark=benchmark, folder=folder, sigma=level, protocol=protocol, out=out)
             )
     return trials
-
-
-@contextmanager
-def _progress(total: int) -> "Generator[Callable[[], None]]":
-    """A bar on stderr that counts pictures, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        pictures = bars.add_task("pictures", total=total)
-        yield lambda: bars.advance(pictures)
 
 
 def _print_head(subject: "Subject") -> None:
@@ -156,20 +147,19 @@ def _ssim(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def _write_csv(results: "Sequence[Result]", path: Path) -> None:
+def _to_csv(results: "Sequence[Result]") -> str:
     """One line for each result and each published row beside it."""
-    from pellucid.atomic import replacing
-
     rows = [result.to_dict() for result in results]
     columns = [*(name for name in rows[0] if name != "published"), "source"]
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        for row in rows:
-            published = row.pop("published")
-            writer.writerow(row | {"source": "measured"})
-            shared = {name: row[name] for name in ("title", "benchmark", "protocol")}
-            writer.writerows(shared | paper for paper in published)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        published = row.pop("published")
+        writer.writerow(row | {"source": "measured"})
+        shared = {name: row[name] for name in ("title", "benchmark", "protocol")}
+        writer.writerows(shared | paper for paper in published)
+    return text.getvalue()
 
 
 def _parse_sigmas(text: str) -> list[float]:

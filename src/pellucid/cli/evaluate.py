@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pellucid.cli import options
-from pellucid.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
     from pellucid.benchmark.evaluate import EvaluationRow
@@ -32,14 +31,14 @@ def evaluate(
     from pellucid.benchmark.evaluate import evaluate_folders, mean_scores, to_csv, worst_first
 
     if csv:
-        _check_csv(csv, overwrite=overwrite)
+        options.check_replaceable(csv, ".csv", overwrite=overwrite)
     wanted = [metric.strip() for metric in metrics.split(",")]
     rows = worst_first(
         evaluate_folders(predictions, targets, protocol=protocol, metrics=wanted, crop=crop, pristine=pristine)
     )
     mean = mean_scores(rows)
     if csv:
-        _write_csv(csv, to_csv(rows))
+        options.write_text(csv, to_csv(rows))
     shown = rows[:worst]
     if as_json:
         images = [{"name": row.name, **row.scores} for row in shown]
@@ -54,23 +53,3 @@ def _show_table(rows: "list[EvaluationRow]", mean: dict[str, float], count: int)
     typer.echo("image".ljust(width) + "".join(f"{metric:>15}" for metric in mean))
     for name, scores in [*((row.name, row.scores) for row in rows), (summary, mean)]:
         typer.echo(name.ljust(width) + "".join(f"{score:>15.4f}" for score in scores.values()))
-
-
-def _check_csv(path: Path, *, overwrite: bool) -> None:
-    """Refuse, before the work, a file that could not be written or would be lost."""
-    if path.is_dir() or not path.parent.is_dir():
-        raise ConfigError(f"{path}: --csv needs a file name in a folder that exists")
-    if path.exists() and not overwrite:
-        raise ConfigError(f"{path}: exists already; --overwrite replaces it")
-    if path.exists() and path.suffix.lower() != ".csv":
-        raise ConfigError(f"{path}: only a .csv file is ever replaced")
-
-
-def _write_csv(path: Path, text: str) -> None:
-    from pellucid.atomic import replacing
-
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be written: {error.strerror}") from None

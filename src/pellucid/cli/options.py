@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pellucid.errors import CheckpointError, ConfigError
+from pellucid.errors import CheckpointError, ConfigError, ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -87,6 +87,35 @@ def show_results(
 def _printable(text: str | None) -> str:
     """File names that are not valid Unicode, spelt so that any terminal takes them."""
     return str(text).encode(errors="backslashreplace").decode()
+
+
+def check_replaceable(path: Path, suffix: str, *, overwrite: bool) -> None:
+    """Refuse, before the work, a file of results that could not be written or would cost a file.
+
+    Raises:
+        ConfigError: it is a folder or in none, or it exists and is not to be replaced, or has another ending.
+    """
+    if path.is_dir() or not path.parent.is_dir():
+        raise ConfigError(f"{path}: results need a file name in a folder that exists")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path}: exists already; --overwrite replaces it")
+    if path.exists() and path.suffix.lower() != suffix:
+        raise ConfigError(f"{path}: only a {suffix} file is ever replaced by these results")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of results, whole or not at all.
+
+    Raises:
+        ImageError: it cannot be written.
+    """
+    from pellucid.atomic import replacing
+
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def to_json(value: Any) -> str:

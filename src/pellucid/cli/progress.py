@@ -89,6 +89,18 @@ class FileProgress(_Bars):
         self._bars.update(self._files, advance=1)
 
 
+class CountProgress(_Bars):
+    """How many of so many things are done."""
+
+    def __init__(self, what: str, total: int) -> None:
+        super().__init__(MofNCompleteColumn(), transient=True)
+        self._count = self._bars.add_task(what, total=total)
+
+    def advance(self) -> None:
+        """Count one."""
+        self._bars.advance(self._count)
+
+
 class TrainProgress(_Bars):
     """Steps done, the loss and the side of the patches now, and the time left."""
 

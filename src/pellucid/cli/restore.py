@@ -30,7 +30,7 @@ def restore(
     from pellucid.inference import restore_files
 
     if report:
-        _check_report(report, overwrite=overwrite)
+        options.check_replaceable(report, ".json", overwrite=overwrite)
     weights, restorer = options.load_restorer(
         model, task, tile=tile, overlap=overlap, precision=precision, device=device
     )
@@ -53,29 +53,6 @@ def restore(
     if as_json:
         typer.echo(summary)
     if report:
-        _write_report(report, summary)
+        options.write_text(report, f"{summary}\n")
     if any(result.error for result in results):
         raise typer.Exit(1)
-
-
-def _check_report(path: Path, *, overwrite: bool) -> None:
-    """Refuse, before the work, a report that could not be written or would cost a file."""
-    from pellucid.errors import ConfigError
-
-    if path.is_dir() or not path.parent.is_dir():
-        raise ConfigError(f"{path}: the report needs a file name in a folder that exists")
-    if path.exists() and not overwrite:
-        raise ConfigError(f"{path}: exists already; --overwrite replaces it")
-    if path.exists() and path.suffix != ".json":
-        raise ConfigError(f"{path}: only a .json file is ever replaced by a report")
-
-
-def _write_report(path: Path, text: str) -> None:
-    from pellucid.atomic import replacing
-    from pellucid.errors import ImageError
-
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(text + "\n")
-    except OSError as error:
-        raise ImageError(f"{path}: the report cannot be written: {error.strerror}") from None

@@ -1,6 +1,6 @@
 """What every degradation is: parameters drawn for one image, and a deterministic use of them on a batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -58,20 +58,8 @@ def per_image(values: Sequence[float], like: Tensor) -> Tensor:
     return torch.tensor(values, dtype=like.dtype, device=like.device)[:, None, None, None]
 
 
-def normal_like(image: Tensor, seeds: Sequence[int], *, channels: int | None = None) -> Tensor:
+def normal_like(image: Tensor, seeds: Sequence[int]) -> Tensor:
     """Standard normal numbers (B, C, H, W), each image's from its own seed: the same in any batch."""
-    return _drawn(torch.randn, image, seeds, channels)
-
-
-def uniform_like(image: Tensor, seeds: Sequence[int], *, channels: int | None = None) -> Tensor:
-    """Numbers (B, C, H, W) uniform in [0, 1), each image's from its own seed: the same in any batch."""
-    return _drawn(torch.rand, image, seeds, channels)
-
-
-def _drawn(draw: Callable[..., Tensor], image: Tensor, seeds: Sequence[int], channels: int | None) -> Tensor:
-    shape = (channels or image.shape[1], *image.shape[2:])
-    drawn = [
-        draw(shape, generator=torch.Generator(image.device).manual_seed(s), device=image.device, dtype=image.dtype)
-        for s in seeds
-    ]
+    generators = (torch.Generator(image.device).manual_seed(seed) for seed in seeds)
+    drawn = [torch.randn(image.shape[1:], generator=g, device=image.device, dtype=image.dtype) for g in generators]
     return torch.stack(drawn)

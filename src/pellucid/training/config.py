@@ -94,6 +94,11 @@ class DataConfig(_Strict):
             if not re.fullmatch(r"[\w.-]+", label):
                 raise ConfigError(f"val_degrade: a label is made of letters, digits, _, . and -, not '{label}'")
 
+    @property
+    def cache_bytes(self) -> int:
+        """``cache_gb`` in bytes."""
+        return int(self.cache_gb * 2**30)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage(_Strict):

@@ -68,7 +68,7 @@ def train(config: TrainConfig, *, resume: bool = False, on_step: Callable[[StepR
         MissingExtraError: Lightning Fabric is not installed.
         KeyboardInterrupt: the run was stopped by SIGINT or SIGTERM, and saved first.
     """
-    check_folder(config.out, resume=resume)
+    _check_folder(config.out, resume=resume)
     fabric = launch(config)
     try:
         return _train(fabric, config, resume, on_step)
@@ -84,7 +84,7 @@ def _train(fabric: Any, config: TrainConfig, resume: bool, on_step: Callable[[St
     _check_batches(config, fabric.world_size)
     if config.optimizer.warmup >= config.iterations:
         log.warning("the warm-up takes %d steps, the run %d", config.optimizer.warmup, config.iterations)
-    validation = Validation(config.data) if config.data.val is not None else None
+    validation = Validation(config.data.val, config.data) if config.data.val is not None else None
     with _interrupts() as interrupted, Run(fabric, config, source) as run:
         if resume:
             run.load(config.out / LAST)
@@ -148,7 +148,7 @@ def _save_work(run: Run, fabric: Any) -> None:
         log.warning("saved at step %d", run.step)
 
 
-def check_folder(out: Path, *, resume: bool) -> None:
+def _check_folder(out: Path, *, resume: bool) -> None:
     """Make the folder of a run, and refuse one whose files it would cost.
 
     Raises:

@@ -17,8 +17,6 @@ from pellucid.training.config import TrainConfig
 
 log = logging.getLogger(__name__)
 
-GIGA = 2**30
-
 
 def open_source(config: TrainConfig, device: torch.device) -> Source:
     """The training samples of a run: found, but not decoded yet.
@@ -29,13 +27,12 @@ def open_source(config: TrainConfig, device: torch.device) -> Source:
     """
     data = config.data
     where = device if data.cache_on_device else torch.device("cpu")
-    budget = int(data.cache_gb * GIGA)
     if data.degrade is None:
         pairs = find_pairs(data.train, dual_pixel=data.dual_pixel)
-        source = PairedPhotos(pairs, budget_bytes=budget, device=where, grey=data.grey, seed=config.seed)
+        source = PairedPhotos(pairs, budget_bytes=data.cache_bytes, device=where, grey=data.grey, seed=config.seed)
     else:
         _warn_of_pairs(data.train)
-        photos = PhotoCache(clean_photos(data.train), budget_bytes=budget, device=where, grey=data.grey)
+        photos = PhotoCache(clean_photos(data.train), budget_bytes=data.cache_bytes, device=where, grey=data.grey)
         source = SyntheticPairs(photos, compose(data.degrade), seed=config.seed, device=device)
     for patch in {stage.patch for stage in config.stages}:
         source.check_patch(patch)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,8 @@ class Validation:
         labels: what scores are called: ``val`` for pairs, or the names in ``val_degrade``.
     """
 
-    def __init__(self, config: DataConfig) -> None:
-        """Find the pictures.
+    def __init__(self, folder: Path, config: DataConfig) -> None:
+        """Find the pictures in a folder, of the kind that the config says.
 
         Raises:
             ConfigError: a folder that is missing, empty or of no known layout, or a picture that is too small to score
@@ -60,16 +61,13 @@ class Validation:
         self._config = config
         self._degradations = {name: compose(options) for name, options in config.val_degrade.items()}
         self.labels = tuple(self._degradations) if config.degrade is not None else (PAIRS,)
-        budget = int(config.cache_gb * 2**30)
-        if config.val is None:
-            paths, self._inputs = [], []
-        elif config.degrade is not None:
-            paths, self._inputs = clean_photos(config.val), []
+        if config.degrade is not None:
+            paths, self._inputs = clean_photos(folder), []
         else:
-            pairs = find_pairs(config.val, dual_pixel=config.dual_pixel)
+            pairs = find_pairs(folder, dual_pixel=config.dual_pixel)
             paths = [pair.target for pair in pairs]
-            self._inputs = [PhotoCache(views, budget_bytes=0, grey=config.grey) for views in (p.inputs for p in pairs)]
-        self._clean = PhotoCache(paths, budget_bytes=budget, grey=config.grey)
+            self._inputs = [PhotoCache(pair.inputs, budget_bytes=0, grey=config.grey) for pair in pairs]
+        self._clean = PhotoCache(paths, budget_bytes=config.cache_bytes, grey=config.grey)
         for index in range(len(self._clean)):
             self._check(index)
 
@@ -124,10 +122,12 @@ class Validation:
         path, size = self._clean.paths[index], self._clean.shape(index)[1:]
         if min(size) < SMALLEST or (self._config.val_crop or SMALLEST) < SMALLEST:
             raise ConfigError(f"{path}: less than {SMALLEST} pixels a side are too small to score")
-        for views in self._inputs[index : index + 1]:
-            for view in range(len(views)):
-                if views.shape(view)[1:] != size:
-                    raise ConfigError(f"{views.paths[view]} and {path}: have different sizes")
+        if not self._inputs:
+            return
+        views = self._inputs[index]
+        for view in range(len(views)):
+            if views.shape(view)[1:] != size:
+                raise ConfigError(f"{views.paths[view]} and {path}: have different sizes")
 
     def _middle(self, photo: Tensor) -> Tensor:
         side = self._config.val_crop
