@@ -62,6 +62,17 @@ def test_crops_come_from_the_photos(photos: PhotoCache) -> None:
     assert all((crop * 255).round().to(torch.uint8).numpy().tobytes() in windows for crop in clean)
 
 
+def test_some_crops_lose_their_colour_and_the_others_are_as_they_were(photos: PhotoCache) -> None:
+    coloured = SyntheticPairs(photos, GaussianNoise(low=0, high=0)).batch(range(200), 32)[1]
+    degraded, clean = SyntheticPairs(photos, GaussianNoise(low=0, high=0), desaturate=0.3).batch(range(200), 32)
+    is_grey = (clean == clean[:, :1]).all(dim=(1, 2, 3))
+    assert is_grey.float().mean().item() == pytest.approx(0.3, abs=0.1)
+    assert torch.equal(clean[~is_grey], coloured[~is_grey])
+    luma = coloured[is_grey] * torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    torch.testing.assert_close(clean[is_grey], luma.sum(1, keepdim=True).expand(-1, 3, -1, -1))
+    assert torch.equal(degraded, clean)
+
+
 def test_large_photos_are_chosen_more_often(tmp_path: Path) -> None:
     Image.fromarray(np.full((8, 8), 10, np.uint8)).save(tmp_path / "small.png")
     Image.fromarray(np.full((24, 8), 20, np.uint8)).save(tmp_path / "large.png")

@@ -1,5 +1,6 @@
 """The small parts of the trainer: schedule, losses, watch, average, mixup, freezing and fine-tuning."""
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -55,6 +56,14 @@ def test_losses_are_least_at_the_target_and_differentiable_there(name: str) -> N
 def test_charbonnier_is_l1_far_from_zero_and_smooth_at_it() -> None:
     assert charbonnier(torch.tensor([3.0]), torch.tensor([1.0])).item() == pytest.approx(2.0, abs=1e-6)
     assert charbonnier(torch.zeros(1), torch.zeros(1)).item() == pytest.approx(1e-3)
+
+
+def test_the_psnr_loss_counts_decibels_of_each_image() -> None:
+    target = torch.zeros(2, 3, 8, 8)
+    strong, weak = torch.full_like(target, 0.4), torch.full_like(target, 0.4)
+    weak[1], strong[1] = 0.1, 0.2
+    six_decibels = 2 * math.log(2) / 2  # of the second image; the first counts the same as before
+    assert (LOSSES["psnr"](strong, target) - LOSSES["psnr"](weak, target)).item() == pytest.approx(six_decibels, 1e-2)
 
 
 def test_the_edge_loss_sees_edges_alone() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from pellucid.errors import ConfigError, ImageError
 from pellucid.imaging import find_pictures, read_photo, read_size, to_depth
 
-_BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def clean_photos(folder: Path) -> list[Path]:
@@ -26,6 +26,14 @@ def clean_photos(folder: Path) -> list[Path]:
     if not paths:
         raise ConfigError(f"{folder}: holds no picture that pellucid can read")
     return paths
+
+
+def without_colour(photo: Tensor) -> Tensor:
+    """The BT.601 luma of a picture (3, H, W), in three equal channels; one of a single channel as it is."""
+    if len(photo) == 1:
+        return photo
+    luma = torch.tensordot(torch.from_numpy(BT601).to(photo), photo, 1)
+    return luma.expand_as(photo)
 
 
 def to_float(photo: Tensor) -> Tensor:
@@ -119,6 +127,6 @@ class PhotoCache:
         except ImageError as error:
             raise ImageError(f"{path}: {error}") from None
         if pixels.shape[2] > self.channels:
-            pixels = np.rint(pixels @ _BT601).astype(pixels.dtype)[:, :, None]
+            pixels = np.rint(pixels @ BT601).astype(pixels.dtype)[:, :, None]
         # expanded last, so that grey takes the memory of one channel
         return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().to(self.device).expand(self.channels, -1, -1)

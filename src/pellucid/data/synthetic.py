@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from pellucid.data.augment import Crop
-from pellucid.data.photos import PhotoCache, check_fits
+from pellucid.data.photos import PhotoCache, check_fits, without_colour
 from pellucid.data.source import generator
 from pellucid.degrade import Degradation
+from pellucid.degrade.base import chance
 
 
 class SyntheticPairs:
@@ -27,6 +28,8 @@ class SyntheticPairs:
         degradation: Degradation,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        *,
+        desaturate: float = 0.0,
     ) -> None:
         """Degrade these photographs.
 
@@ -35,11 +38,13 @@ class SyntheticPairs:
             degradation: what to do to the crops.
             seed: of everything random; not negative.
             device: where the crops are degraded.
+            desaturate: share of the crops that lose their colour before they are degraded, in [0, 1].
         """
         self.photos = photos
         self.degradation = degradation
         self.seed = seed
         self.device = torch.device(device)
+        self.desaturate = desaturate
 
     def __len__(self) -> int:
         """How many photographs."""
@@ -68,7 +73,10 @@ class SyntheticPairs:
         photo = self.photos[chosen]
         check_fits(self.photos.paths[chosen], photo.shape, patch)
         _, height, width = photo.shape
-        return Crop.draw(rng, height, width, patch).of(photo)
+        clean = Crop.draw(rng, height, width, patch).of(photo)
+        if self.desaturate and chance(rng, self.desaturate):
+            return without_colour(clean)
+        return clean
 
     @cached_property
     def _areas(self) -> list[int]:

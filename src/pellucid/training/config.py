@@ -59,6 +59,8 @@ class DataConfig(_Strict):
         val_crop: validate on the middle of each picture, of this side; None: on whole pictures, by tiles.
         dual_pixel: the input is two views from a dual-pixel sensor, 6 channels.
         grey: one channel, by ITU-R BT.601's luma.
+        desaturate: share of clean photographs that lose their colour, in three equal channels, so that a network for
+            colour learns black and white as well; with ``degrade``.
         cache_gb: memory for decoded pictures, of training and as much again of validation, on each process; the
             rest is decoded each time.
         cache_on_device: hold them on the GPU.
@@ -73,6 +75,7 @@ class DataConfig(_Strict):
     val_crop: int | None = None
     dual_pixel: bool = False
     grey: bool = False
+    desaturate: float = 0.0
     cache_gb: float = 4.0
     cache_on_device: bool = False
     workers: int | None = None
@@ -80,7 +83,11 @@ class DataConfig(_Strict):
     def __post_init__(self) -> None:
         _expand_home(self, "train", "val")
         _at_least(self, 1, "val_crop")
-        _at_least(self, 0, "cache_gb", "workers")
+        _at_least(self, 0, "desaturate", "cache_gb", "workers")
+        if self.desaturate > 1:
+            raise ConfigError(f"desaturate must be at most 1, not {self.desaturate}")
+        if self.desaturate and self.degrade is None:
+            raise ConfigError("data.desaturate is for clean photographs, not for pairs")
         if self.workers is not None and self.workers > MOST_WORKERS:
             raise ConfigError(f"workers must be at most {MOST_WORKERS}, not {self.workers}")
         for degradations in (self.degrade, *self.val_degrade.values()):
@@ -176,7 +183,7 @@ class TrainConfig(_Strict):
         out: folder of the run: ``config.yaml``, ``last.ckpt`` (to resume), ``model.safetensors`` and
             ``best.safetensors`` (the averaged weights, newest and best), ``log.csv`` and TensorBoard's files.
         licence: of the weights; stored in them.
-        loss: weights of the losses that are added up: charbonnier, l1, l2, fft, edge.
+        loss: weights of the losses that are added up: charbonnier, l1, l2, psnr, fft, edge.
         mixup: α of Beta(α, α) for blending every other sample with another (``data.MixUp``); None: never.
         ema: decay of the running average of the weights, which is what validation and users see; it rises to
             this as step / (step + 10).

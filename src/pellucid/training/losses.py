@@ -9,11 +9,21 @@ from torch.nn import functional as F
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 CHARBONNIER_EPS = 1e-3
+PSNR_EPS = 1 / 255
 
 
 def charbonnier(prediction: Tensor, target: Tensor) -> Tensor:
     """The mean of √(d² + ε²), ε = 1e-3: L1, smooth around zero, so outliers weigh less than under L2 (AST §4.1)."""
     return ((prediction - target).square() + CHARBONNIER_EPS**2).sqrt().mean()
+
+
+def psnr(prediction: Tensor, target: Tensor) -> Tensor:
+    """The mean of log(1 + MSE / ε²) over the images, ε one grey level: the error in decibels (HINet, Chen et al. 2021).
+
+    Every image counts the same, however strongly it was degraded; under a grey level of error the curve flattens.
+    """
+    squared_errors = (prediction - target).square().mean((1, 2, 3))
+    return (squared_errors / PSNR_EPS**2).log1p().mean()
 
 
 def fft(prediction: Tensor, target: Tensor) -> Tensor:
@@ -30,6 +40,7 @@ LOSSES: dict[str, Loss] = {
     "charbonnier": charbonnier,
     "l1": F.l1_loss,
     "l2": F.mse_loss,
+    "psnr": psnr,
     "fft": fft,
     "edge": edge,
 }

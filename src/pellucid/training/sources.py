@@ -33,7 +33,7 @@ def open_source(config: TrainConfig, device: torch.device) -> Source:
     else:
         _warn_of_pairs(data.train)
         photos = PhotoCache(clean_photos(data.train), budget_bytes=data.cache_bytes, device=where, grey=data.grey)
-        source = SyntheticPairs(photos, compose(data.degrade), seed=config.seed, device=device)
+        source = SyntheticPairs(photos, compose(data.degrade), config.seed, device, desaturate=data.desaturate)
     for patch in {stage.patch for stage in config.stages}:
         source.check_patch(patch)
     return MixUp(source, config.mixup, config.seed) if config.mixup else source
