@@ -65,7 +65,7 @@ def tree(**changes: Any) -> dict[str, Any]:
         (tree(seed=2**64), "seed"),
         (tree(data={"train": "y", "workers": 100_000}), "workers must be at most 256"),
         (tree(data={"train": "y", "val_degrade": {"a": {}}}), "val_degrade is for clean photographs"),
-        (tree(data={"train": "y", "desaturate": 2.0, "degrade": {"rain": {}}}), "desaturate must be at most 1, not 2.0"),
+        (tree(data={"train": "y", "desaturate": 2.0, "degrade": {}}), "desaturate must be at most 1, not 2.0"),
         (tree(data={"train": "y", "desaturate": 0.5}), "data.desaturate is for clean photographs"),
         (tree(data={"train": "y", "degrade": {"rain": {"level": 3}}}), "Unknown level '3' of rain"),
         (tree(data={"train": "y", "degrade": {"rain": {"level": ["a"]}}}), "Unknown level"),

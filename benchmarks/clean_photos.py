@@ -1,0 +1,43 @@
+"""What every bundled model does to photographs that nothing is wrong with: it should leave them alone.
+
+    python benchmarks/clean_photos.py --photos DATA/val
+
+For each model: the PSNR in dB of the restored photo against the untouched one, the lowest, the tenth part below and the
+mean of all, and the photos that come out below 38 dB. Infinite where the restorer passed a photo through.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from pellucid.checkpoints import load_network
+from pellucid.data.photos import clean_photos
+from pellucid.imaging import read_photo
+from pellucid.inference import Restorer
+from pellucid.metrics import psnr
+from pellucid.zoo import find_model, list_models
+
+HARM = 38.0  # dB: about what an excellent JPEG costs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True, help="folder of clean photos")
+    parser.add_argument("--models", nargs="*", help="names or checkpoints (default: all that are bundled)")
+    arguments = parser.parse_args()
+
+    photos = [read_photo(path) for path in clean_photos(arguments.photos)]
+    print("| model | photos | lowest, dB | tenth, dB | mean, dB | below 38 dB |\n|---|---|---|---|---|---|")
+    for name in arguments.models or [model.name for model in list_models()]:
+        restorer = Restorer(load_network(find_model(name)))
+        scores = [psnr(restorer.restore_array(photo.pixels), photo.pixels) for photo in photos]
+        harmed = sum(score < HARM for score in scores)
+        figures = (min(scores), np.quantile(scores, 0.1), np.mean(scores))
+        print(
+            f"| `{name}` | {len(scores)} | {' | '.join(f'{figure:.2f}' for figure in figures)} | {harmed} |", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()
