@@ -95,6 +95,18 @@ def test_shapes_are_upright_and_come_from_the_header(tmp_path: Path, decoded: li
     assert [tuple(cache[i].shape) for i in range(4)] == [(3, 16, 12)] * 4
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_pictures_are_shrunk_to_the_longer_side_asked_for(tmp_path: Path, dtype: type) -> None:
+    pixels = np.random.default_rng(0).integers(np.iinfo(dtype).max, size=(20, 32, 3)).astype(dtype)
+    write_photo(Photo(pixels=pixels), tmp_path / "a.png")
+    small, whole = (PhotoCache([tmp_path / "a.png"], ENOUGH, longest=side) for side in (8, 32))
+    assert small.shape(0) == tuple(small[0].shape) == (3, 5, 8)
+    means = torch.from_numpy(pixels.astype(np.float32)).reshape(5, 4, 8, 4, 3).mean((1, 3)).permute(2, 0, 1)
+    torch.testing.assert_close(small[0].float(), means, atol=0.51, rtol=1e-6)
+    assert small[0].dtype == whole[0].dtype
+    assert np.array_equal(whole[0].permute(1, 2, 0).numpy(), pixels)
+
+
 def test_damaged_pictures_are_named(tmp_path: Path) -> None:
     path = picture(tmp_path / "cut.png")
     path.write_bytes(path.read_bytes()[:-30])

@@ -118,6 +118,11 @@ def test_the_result_says_what_it_is(config: TrainConfig) -> None:
     assert checkpoint.metadata["licence"] == "CC0-1.0"
 
 
+def test_weights_trained_on_shrunk_photos_say_so(config: TrainConfig) -> None:
+    weights = train(replace(config, data=replace(config.data, longest=40)))
+    assert load_network(weights).working_side == 40
+
+
 def test_training_lowers_the_loss(config: TrainConfig) -> None:
     losses: list[float] = []
     optimizer = OptimizerConfig(lr=3e-3, warmup=4)

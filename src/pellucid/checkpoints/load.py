@@ -52,7 +52,8 @@ def load_network(path: str | PathLike[str], **overrides: Any) -> nn.Module:
             ``bottleneck_shift=True``.
 
     Returns:
-        The network in eval mode, float32, channels-last; it does not clamp. ``.config`` says what it is.
+        The network in eval mode, float32, channels-last; it does not clamp. ``.config`` says what it is, and
+        ``.working_side``, where the file has one, the longer side of the pictures it was trained on.
 
     Raises:
         CheckpointError: the file is missing, damaged, of no known family, or has a tensor that does not
@@ -70,6 +71,8 @@ def build_network(checkpoint: Checkpoint, **overrides: Any) -> nn.Module:
             log.info("%s does not record %s: assumed %s (override with %s=...)", checkpoint.path, field, value, field)
     network = build(config)
     _check_fit(checkpoint, network.state_dict())
+    if "working_side" in checkpoint.metadata:
+        network.working_side = int(checkpoint.metadata["working_side"])  # pyright: ignore[reportArgumentType]
     network.load_state_dict({key: tensor.float() for key, tensor in checkpoint.state.items()})
     return network.eval()
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pellucid.errors import ConfigError, ImageError
-from pellucid.imaging import find_pictures, read_photo, read_size, to_depth
+from pellucid.imaging import find_pictures, read_photo, read_size, shrink, shrunk_size, to_depth
 
 BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -70,6 +70,7 @@ class PhotoCache:
         budget_bytes: int,
         device: torch.device | str = "cpu",
         grey: bool = False,
+        longest: int | None = None,
     ) -> None:
         """Hold these pictures; nothing is read yet.
 
@@ -78,10 +79,12 @@ class PhotoCache:
             budget_bytes: of the device's memory, for decoded pictures.
             device: where to hold them.
             grey: keep the luma of ITU-R BT.601 alone.
+            longest: shrink larger pictures to this longer side.
         """
         self.paths = tuple(paths)
         self.channels = 1 if grey else 3
         self.device = torch.device(device)
+        self._longest = longest
         self._bytes_left = budget_bytes
         self._held: dict[int, Tensor] = {}
         self._sizes: dict[int, tuple[int, int]] = {}
@@ -110,7 +113,8 @@ class PhotoCache:
             ImageError: It cannot be read.
         """
         if index not in self._sizes:
-            self._sizes[index] = read_size(self.paths[index]) or (self[index].shape[1], self[index].shape[2])
+            size = read_size(self.paths[index]) or (self[index].shape[1], self[index].shape[2])
+            self._sizes[index] = shrunk_size(*size, self._longest) if self._longest else size
         return self.channels, *self._sizes[index]
 
     def _hold(self, index: int, photo: Tensor) -> None:
@@ -128,5 +132,7 @@ class PhotoCache:
             raise ImageError(f"{path}: {error}") from None
         if pixels.shape[2] > self.channels:
             pixels = np.rint(pixels @ BT601).astype(pixels.dtype)[:, :, None]
+        if self._longest and max(pixels.shape) > self._longest:
+            pixels = to_depth(shrink(pixels, self._longest), pixels.dtype)
         # expanded last, so that grey takes the memory of one channel
         return torch.from_numpy(pixels).permute(2, 0, 1).contiguous().to(self.device).expand(self.channels, -1, -1)

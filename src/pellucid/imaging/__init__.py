@@ -11,6 +11,7 @@ from pellucid.imaging.read import (
     read_photo,
     read_size,
 )
+from pellucid.imaging.shrink import shrink, shrunk_size
 from pellucid.imaging.write import WRITABLE_SUFFIXES, check_writable_suffix, write_photo
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "looks_like_picture",
     "read_photo",
     "read_size",
+    "shrink",
+    "shrunk_size",
     "to_depth",
     "write_photo",
 ]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pellucid.errors import ConfigError, ImageError, RestoreError
-from pellucid.imaging import Photo, to_depth
+from pellucid.imaging import Photo, shrink, to_depth
+from pellucid.inference.overview import carry_over
 from pellucid.inference.tiling import Axis, Span, cover
 from pellucid.memory import available_bytes
 from pellucid.models.cost import peak_activation_bytes
@@ -91,9 +92,19 @@ class Restorer:
             raise RestoreError(f"this network takes images of {self.channels} channels, not {pixels.shape[2]}")
         channels = self._channels_out(pixels.shape[2])
         restored = np.empty((*pixels.shape[:2], channels), pixels.dtype)
-        for top, band in self._bands(pixels, on_tile):
+        small = self.working_side is not None and max(pixels.shape[:2]) > self.working_side
+        for top, band in self._by_overview(pixels, on_tile) if small else self._bands(pixels, on_tile):
             restored[top : top + len(band)] = _from_float(band, pixels.dtype)
         return restored
+
+    def _by_overview(self, pixels: NDArray[Any], on_tile: OnTile | None) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Rows of the result, top to bottom, as float32, by what the network does to a small copy."""
+        before = shrink(pixels, self.working_side or 0)
+        after = np.concatenate([band for _, band in self._bands(before, None)])
+        for top, strip in carry_over(pixels, before, after):
+            yield top, strip
+            if on_tile:
+                on_tile(strip.shape[0] * strip.shape[1])
 
     def _bands(self, pixels: NDArray[Any], on_tile: OnTile | None) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of the result as they are finished, top to bottom, as float32.
@@ -124,6 +135,14 @@ class Restorer:
         return int(self._config.in_channels)
 
     @property
+    def working_side(self) -> int | None:
+        """The longer side of the copy on which the network works, where it needs to see the whole picture at once.
+
+        Weights say so themselves. Larger pictures have its effect carried over to them (``inference.overview``).
+        """
+        return getattr(self.network, "working_side", None)
+
+    @property
     def _config(self) -> Any:
         return self.network.config
 
@@ -140,10 +159,10 @@ class Restorer:
 
     def _tile_side(self, size: tuple[int, ...]) -> int:
         """The longest side of tiles for an image of (height, width)."""
-        if self.tile == "off":
-            return max(size)
         if isinstance(self.tile, int):
             return self.tile
+        if self.tile == "off" or (self.working_side is not None and max(size) <= self.working_side):
+            return max(size)
         side = int((self._affordable_pixels()) ** 0.5)
         largest = LARGEST_TILE.get(self._device.type, LARGEST_TILE["cpu"])
         return max(min(side, largest), SMALLEST_TILE)

@@ -176,6 +176,8 @@ class Run:
             if not self._fabric.is_global_zero:
                 return
             notes = {"iterations": str(self.step), "hours": f"{sum(self.seconds.values()) / 3600:.2f}"}
+            if self._config.data.longest:
+                notes["working_side"] = str(self._config.data.longest)
             for name in (MODEL, BEST) if is_best else (MODEL,):
                 path = self._config.out / name
                 save_network(averaged, path, task=self._config.task, licence=self._config.licence, notes=notes)

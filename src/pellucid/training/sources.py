@@ -32,7 +32,7 @@ def open_source(config: TrainConfig, device: torch.device) -> Source:
         source = PairedPhotos(pairs, budget_bytes=data.cache_bytes, device=where, grey=data.grey, seed=config.seed)
     else:
         _warn_of_pairs(data.train)
-        photos = PhotoCache(clean_photos(data.train), budget_bytes=data.cache_bytes, device=where, grey=data.grey)
+        photos = PhotoCache(clean_photos(data.train), data.cache_bytes, where, data.grey, data.longest)
         source = SyntheticPairs(photos, compose(data.degrade), config.seed, device, desaturate=data.desaturate)
     for patch in {stage.patch for stage in config.stages}:
         source.check_patch(patch)

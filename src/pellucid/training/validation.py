@@ -67,7 +67,7 @@ class Validation:
             pairs = find_pairs(folder, dual_pixel=config.dual_pixel)
             paths = [pair.target for pair in pairs]
             self._inputs = [PhotoCache(pair.inputs, budget_bytes=0, grey=config.grey) for pair in pairs]
-        self._clean = PhotoCache(paths, budget_bytes=config.cache_bytes, grey=config.grey)
+        self._clean = PhotoCache(paths, config.cache_bytes, grey=config.grey, longest=config.longest)
         for index in range(len(self._clean)):
             self._check(index)
 

@@ -1,0 +1,81 @@
+"""What a network did to a small copy of a picture, done to the picture itself.
+
+Haze is J = (I - A)/t + A, with a transmission t and an airlight A that hardly change from pixel to pixel: near each
+place an affine function of the hazy picture, whatever its size. So a network may see the whole scene at once, small,
+and its effect be carried to full size: no tile knows more than another, and no detail passes through the network.
+The local fit is the fast guided filter's (He and Sun, "Fast Guided Filter", 2015), with the picture as its own guide.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from pellucid.imaging import to_depth
+
+RADIUS = 6  # pixels of the small copy: half the side of the windows in which the fit is made
+TRUST = 4e-4  # variance of a window, (5 of 255)², from which on its own slope counts more than the picture's
+STRIP = 64  # rows that are held as floats
+
+
+def carry_over(
+    pixels: NDArray[Any], before: NDArray[np.float32], after: NDArray[np.float32]
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Strips of a picture (H, W, C), float32, with what was done to a small copy of it done to them.
+
+    Args:
+        pixels: the picture, of any depth.
+        before, after: the small copy (h, w, C), untouched and restored.
+
+    Yields:
+        The number of the first row, and the rows from there on.
+    """
+    slope, offset = _local_fit(before, after)
+    height, width, _ = pixels.shape
+    columns = _places(np.arange(width), width, slope.shape[1])
+    for top in range(0, height, STRIP):
+        strip = pixels[top : top + STRIP]
+        strip = to_depth(strip, np.float32) if strip.dtype.kind == "u" else strip.astype(np.float32)
+        rows = _places(np.arange(top, top + len(strip)), height, slope.shape[0])
+        yield top, _enlarged(slope, rows, columns) * strip + _enlarged(offset, rows, columns)
+
+
+def _local_fit(before: NDArray[np.float32], after: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Slopes and offsets (h, w, C) with after ≈ slope · before + offset around each pixel.
+
+    A window without contrast says nothing about its slope: there it is the picture's as a whole.
+    """
+    x, y = (torch.from_numpy(image.astype(np.float64)).permute(2, 0, 1) for image in (before, after))
+    x_mean, y_mean = _window_mean(x), _window_mean(y)
+    variance = (_window_mean(x * x) - x_mean**2).clamp_min(0)
+    covariance = _window_mean(x * y) - x_mean * y_mean
+    x_all, y_all = (image - image.mean((1, 2), keepdim=True) for image in (x, y))
+    overall = ((x_all * y_all).mean((1, 2)) + TRUST) / ((x_all**2).mean((1, 2)) + TRUST)
+    slope = (covariance + TRUST * overall[:, None, None]) / (variance + TRUST)
+    offset = y_mean - slope * x_mean
+    slope, offset = (_window_mean(fit).permute(1, 2, 0).float().numpy() for fit in (slope, offset))
+    return slope, offset
+
+
+def _window_mean(image: Tensor) -> Tensor:
+    return F.avg_pool2d(image[None], 2 * RADIUS + 1, 1, RADIUS, count_include_pad=False)[0]
+
+
+def _places(positions: NDArray[Any], size: int, small: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """For each pixel along an axis, its two neighbours in the small copy, and how far it is from the first."""
+    place = ((positions + 0.5) * small / size - 0.5).clip(0, small - 1)
+    first = np.minimum(place.astype(int), max(small - 2, 0))
+    return first, np.minimum(first + 1, small - 1), (place - first).astype(np.float32)
+
+
+def _enlarged(small: NDArray[Any], rows: tuple[Any, ...], columns: tuple[Any, ...]) -> NDArray[np.float32]:
+    """A map (h, w, C) at the places of a strip, bilinearly."""
+    above, below, down = rows
+    left, right, across = columns
+    lines = small[above] + (small[below] - small[above]) * down[:, None, None]
+    enlarged: NDArray[np.float32] = lines[:, left] + (lines[:, right] - lines[:, left]) * across[None, :, None]
+    return enlarged
