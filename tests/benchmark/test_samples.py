@@ -19,6 +19,20 @@ def test_noise_is_the_literatures() -> None:
     np.testing.assert_allclose(add_test_noise(clean, 25), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("id", ["made-rain", "made-raindrop", "made-haze", "made-motion", "made-camera"])
+def test_degradations_are_each_pictures_own_and_always_the_same(tmp_path: Path, id: str) -> None:
+    for number in range(2):
+        textured(tmp_path / f"{number}.png", (56, 40), seed=7)
+    first, second = find_samples(find_benchmark(id), tmp_path)
+    given, target = first.load()
+    assert given.dtype == target.dtype == np.uint8
+    assert given.shape == target.shape == (40, 56, 3)
+    assert (given != target).any()
+    np.testing.assert_array_equal(given, first.load()[0])
+    np.testing.assert_array_equal(target, second.load()[1])
+    assert (given != second.load()[0]).any()  # the same picture, by another draw
+
+
 def test_what_a_word_on_the_command_line_means(tmp_path: Path) -> None:
     for folder in ("CBSD68", "mine", "a=b"):
         picture(tmp_path / folder / "0.png")

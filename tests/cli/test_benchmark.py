@@ -52,6 +52,14 @@ def test_a_table_for_several(command: Run, pictures: Path, weights: Path) -> Non
         assert [row["title"] for row in csv.DictReader(file)] == ["mcmaster12 σ50", "rain12"]
 
 
+def test_each_benchmark_is_given_to_the_model_for_its_task(command: Run, pictures: Path) -> None:
+    code, printed, _ = command("benchmark", "made-motion=mcmaster12", "Rain12", "mcmaster12", "--sigma", "9", "--json")
+    assert code == 0
+    assert [row["model"] for row in json.loads(printed)] == ["ast-s-deblur", "ast-s-derain", "ast-s-denoise"]
+    code, printed, _ = command("benchmark", "made-motion=mcmaster12", "Rain12", "-t", "derain", "--json")
+    assert [row["model"] for row in json.loads(printed)] == ["ast-s-derain"] * 2
+
+
 def test_rows_of_the_papers_under_their_protocol_only(
     command: Run, tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,9 +1,9 @@
 """The benchmarks of AST, ASTv2 and Restormer: what is tested, how it is scored, and what was published."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pellucid.errors import ConfigError, did_you_mean
 
@@ -37,7 +37,9 @@ class Benchmark:
         id: how the command line names it.
         title: in words.
         task: one of ``pellucid.zoo.catalog.TASKS``.
-        kind: "pairs" of input and target, or clean pictures to which "gaussian" noise is added.
+        kind: "pairs" of input and target, clean pictures to which "gaussian" noise is added, or clean pictures
+            "degraded" as ``degrade`` says.
+        degrade: options for ``pellucid.degrade.compose``; none leaves the pictures as they are.
         layout: what the folder holds; pairs may come in any layout that ``find_pairs`` reads.
         count: how many pairs or clean pictures; None if any number will do.
         size: the longer and the shorter side of each picture in pixels; None if any will do.
@@ -55,7 +57,8 @@ class Benchmark:
     id: str
     title: str
     task: str
-    kind: Literal["pairs", "gaussian"]
+    kind: Literal["pairs", "gaussian", "degraded"]
+    degrade: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     layout: str = "input/ + target/"
     count: int | None = None
     size: tuple[int, int] | None = None
@@ -140,6 +143,19 @@ def _denoise(
         size=size,
         published=_blind("Restormer", restormer, source) if restormer else (),
         note=note,
+    )
+
+
+def _made(id: str, title: str, task: str, **degrade: Mapping[str, Any]) -> Benchmark:
+    return Benchmark(
+        id=id,
+        title=f"{title}, made on clean pictures",
+        task=task,
+        kind="degraded",
+        degrade=degrade,
+        layout=_CLEAN,
+        protocol="matlab-y" if task == "derain" else "rgb",
+        note="Each picture's degradation is drawn from its number, and from no seed that training uses.",
     )
 
 
@@ -263,6 +279,11 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     ),
     _denoise("mcmaster", "McMaster", 18, (35.55, 33.31, 30.29)),
     _denoise("urban100", "Urban100", 100, (35.06, 32.91, 30.02)),
+    _made("made-rain", "Rain streaks", "derain", rain={}),
+    _made("made-raindrop", "Drops on glass", "raindrop", raindrop={}),
+    _made("made-haze", "Haze", "dehaze", haze={"window": (1.0, 1.0)}),
+    _made("made-motion", "Camera shake and 1 % noise", "deblur", motion={}, gaussian={"low": 2.55, "high": 2.55}),
+    _made("made-camera", "Noise of a camera", "denoise-real", camera={}),
 )
 
 GAUSSIAN = Benchmark(

@@ -1,18 +1,22 @@
 """The pictures of a benchmark: found, counted, read, and given their noise."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pellucid.benchmark.registry import GAUSSIAN, PAIRS, Benchmark, find_benchmark, registered
 from pellucid.data.layouts import find_pairs
+from pellucid.degrade import compose
 from pellucid.errors import ConfigError, ImageError
 from pellucid.imaging import find_pictures, looks_like_picture, read_photo, read_size, to_depth
+
+FIRST_SEED = 1_000_000  # of degradations that are made here; a run's validation begins at 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +28,7 @@ class Sample:
         inputs: files of the degraded picture, two for dual pixels; none if it is the target with noise.
         target: file of the clean picture.
         sigma: of the noise that is added, on the scale of 0-255.
+        degrade: how the picture is degraded, and the seed of that; None where ``inputs`` or ``sigma`` say it.
         channels: as ``Benchmark.channels``.
     """
 
@@ -32,6 +37,7 @@ class Sample:
     target: Path
     sigma: float | None
     channels: int | None
+    degrade: tuple[Mapping[str, Mapping[str, Any]], int] | None = None
 
     def digest(self) -> str:
         """What the files hold, as a hash: another picture under an old name is another sample."""
@@ -47,8 +53,10 @@ class Sample:
             ImageError: a file that cannot be read, or colours where grey is tested.
         """
         target = self._read(self.target)
-        if self.sigma is not None or target.dtype.kind == "f":
+        if self.degrade or self.sigma is not None or target.dtype.kind == "f":
             target = to_depth(target, np.uint8)
+        if self.degrade:
+            return degraded(target, *self.degrade), target
         if self.sigma is not None:
             return add_test_noise(target, self.sigma), target
         return np.concatenate([self._read(path) for path in self.inputs], axis=2), target
@@ -72,6 +80,14 @@ def add_test_noise(clean: NDArray[np.uint8], sigma: float) -> NDArray[np.float32
     legacy = np.random.RandomState(0)
     noise = legacy.normal(0, sigma / 255, clean.shape)
     return (clean / 255 + noise).astype(np.float32)
+
+
+def degraded(clean: NDArray[np.uint8], options: Mapping[str, Mapping[str, Any]], seed: int) -> NDArray[np.uint8]:
+    """A clean picture (H, W, C) with degradations by name, drawn from a seed, at 8 bits as in a file."""
+    image = torch.from_numpy(to_depth(clean, np.float32)).permute(2, 0, 1)[None]
+    degradation = compose(options)
+    params = degradation.sample(torch.Generator().manual_seed(seed))
+    return to_depth(degradation.apply(image, [params])[0].permute(1, 2, 0).numpy(), np.uint8)
 
 
 def parse_target(text: str) -> tuple[Benchmark, Path]:
@@ -112,7 +128,7 @@ def find_samples(benchmark: Benchmark, folder: Path, sigma: float | None = None)
     Raises:
         ConfigError: nothing there, another count than the benchmark has, inputs without targets, or sizes that differ.
     """
-    if benchmark.kind == "gaussian":
+    if benchmark.kind != "pairs":
         files = [((), path) for path in find_pictures(folder)]
     else:
         pairs = find_pairs(folder, dual_pixel=benchmark.dual_pixel)
@@ -128,8 +144,9 @@ def find_samples(benchmark: Benchmark, folder: Path, sigma: float | None = None)
             target=target,
             sigma=sigma,
             channels=benchmark.channels,
+            degrade=(benchmark.degrade, FIRST_SEED + number) if benchmark.kind == "degraded" else None,
         )
-        for inputs, target in files
+        for number, (inputs, target) in enumerate(files)
     ]
 
 

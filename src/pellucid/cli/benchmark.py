@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pellucid.benchmark.record import Score
+    from pellucid.benchmark.registry import Benchmark
     from pellucid.benchmark.run import Result, Subject, Trial
 
 RESULTS = Path("runs/benchmark")
@@ -24,12 +25,12 @@ def _list_benchmarks(wanted: bool) -> None:
         return
     from pellucid.benchmark.registry import BENCHMARKS
 
-    typer.echo(f"{'benchmark':<14}{'images':>6}  {'protocol':<13}{'tiles':<7}{'folder':<28}what")
+    typer.echo(f"{'benchmark':<15}{'images':>6}  {'protocol':<13}{'tiles':<7}{'folder':<28}what")
     for benchmark in BENCHMARKS:
         count = "any" if benchmark.count is None else str(benchmark.count)
         tile = "" if benchmark.tile is None else str(benchmark.tile)
         typer.echo(
-            f"{benchmark.id:<14}{count:>6}  {benchmark.protocol:<13}{tile:<7}{benchmark.layout:<28}{benchmark.title}"
+            f"{benchmark.id:<15}{count:>6}  {benchmark.protocol:<13}{tile:<7}{benchmark.layout:<28}{benchmark.title}"
         )
     raise typer.Exit
 
@@ -64,9 +65,13 @@ def benchmark(
         bool, typer.Option("--list", callback=_list_benchmarks, is_eager=True, help="List the benchmarks known.")
     ] = False,
 ) -> None:
-    """Score a model as the papers do: PSNR, SSIM, time and memory, beside the published rows."""
+    """Score models as the papers do: PSNR, SSIM, time and memory, beside the published rows.
+
+    Without -m or -t, each benchmark is given to the bundled model for its task.
+    """
     from pellucid.benchmark.report import check_replaceable, write_report
     from pellucid.benchmark.run import Result, Subject
+    from pellucid.benchmark.samples import parse_target
     from pellucid.cli.progress import CountProgress
     from pellucid.metrics.protocols import check_protocol
 
@@ -78,16 +83,23 @@ def benchmark(
         options.check_replaceable(table, ".csv", overwrite=overwrite)
     if html:
         check_replaceable(html / "index.html")
-    restorer_tile = "auto" if tile == "paper" else tile
-    weights, restorer = options.load_restorer(model, task, tile=restorer_tile, precision=precision, device=device)
-    subject = Subject(name=weights.stem, restorer=restorer, paper_tiles=tile == "paper", self_ensemble=self_ensemble)
-    trials = _plan(targets, _parse_sigmas(sigma), subject, protocol=protocol, out=out)
-    pictures = sum(len(trial.samples) for trial in trials)  # looks through all folders before the network runs once
-    if not as_json:
-        _print_head(subject)
+    wanted = [parse_target(target) for target in targets]
+    tasks = {benchmark.id: task if task or model else benchmark.task for benchmark, _ in wanted}
+    subjects: dict[str | None, Subject] = {}
+    for each in dict.fromkeys(tasks.values()):
+        restorer_tile = "auto" if tile == "paper" else tile
+        weights, restorer = options.load_restorer(model, each, tile=restorer_tile, precision=precision, device=device)
+        subjects[each] = Subject(
+            name=weights.stem, restorer=restorer, paper_tiles=tile == "paper", self_ensemble=self_ensemble
+        )
+    rows = [(benchmark, folder, subjects[tasks[benchmark.id]]) for benchmark, folder in wanted]
+    trials = _plan(rows, _parse_sigmas(sigma), protocol=protocol, out=out)
+    pictures = sum(len(trial.samples) for trial in trials)  # looks through all folders before a network runs once
     results: list[Result] = []
     with CountProgress("pictures", pictures) as progress:
         for trial in trials:
+            if not as_json and not (results and results[-1].trial.subject is trial.subject):
+                _print_head(trial.subject)
             scores: list[Score] = []
             for score in trial.scores():
                 scores.append(score)
@@ -104,14 +116,17 @@ def benchmark(
 
 
 def _plan(
-    targets: "Sequence[str]", sigmas: "Sequence[float]", subject: "Subject", *, protocol: str | None, out: Path
+    rows: "Sequence[tuple[Benchmark, Path, Subject]]",
+    sigmas: "Sequence[float]",
+    *,
+    protocol: str | None,
+    out: Path,
 ) -> "list[Trial]":
     """Every row of the table."""
     from pellucid.benchmark.run import Trial
-    from pellucid.benchmark.samples import parse_target
 
     trials: list[Trial] = []
-    for benchmark, folder in map(parse_target, targets):
+    for benchmark, folder, subject in rows:
         for level in sigmas if benchmark.kind == "gaussian" else (None,):
             trials.append(
                 Trial(subject=subject, benchmark=benchmark, folder=folder, sigma=level, protocol=protocol, out=out)
