@@ -13,7 +13,7 @@ from pellucid.checkpoints import load_network, save_network
 from pellucid.inference import Restorer
 from pellucid.models import create_network
 
-from conftest import TINY_AST
+from conftest import TINY_AST, PlainConfig
 
 AIRLIGHT = 0.9
 
@@ -23,11 +23,9 @@ class Clear(nn.Module):
 
     stride, alignment, working_side = 1, 1, 64
 
-    class config:
-        in_channels = out_channels = 3
-
     def __init__(self) -> None:
         super().__init__()
+        self.config = PlainConfig(3, 3)
         self.seen: list[tuple[int, ...]] = []
 
     def forward(self, image: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pellucid import load_network
 from pellucid.errors import ConfigError, RestoreError
-from pellucid.imaging import Photo
+from pellucid.imaging import Photo, to_depth
 from pellucid.inference import Restorer
 from pellucid.zoo import find_model
 
@@ -174,6 +174,30 @@ def test_values_that_are_no_numbers_are_an_error() -> None:
 def test_impossible_options_say_what_is_possible(identity: Identity, option: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Restorer(identity, **option)
+
+
+class Brighten(Identity):
+    """Adds so many grey levels."""
+
+    def __init__(self, levels: float) -> None:
+        super().__init__()
+        self.levels = levels
+
+    def forward(self, image: Tensor) -> Tensor:
+        return super().forward(image) + self.levels / 255
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_picture_that_hardly_changes_is_passed_through(dtype: type) -> None:
+    pixels = to_depth(np.random.default_rng(0).uniform(0.2, 0.6, (300, 70, 3)).astype(np.float32), dtype)
+    slight, strong = Brighten(4), Brighten(12)  # 36.1 and 26.5 dB
+    for network in (slight, strong):
+        assert not np.array_equal(Restorer(network).restore_array(pixels), pixels)
+        network.clean_above = 30.0
+    restored = Restorer(slight).restore_array(pixels)
+    assert np.array_equal(restored, pixels)
+    assert not np.shares_memory(restored, pixels)
+    assert not np.array_equal(Restorer(strong).restore_array(pixels), pixels)
 
 
 def test_everything_but_the_pixels_is_carried_over(identity: Identity) -> None:

@@ -15,6 +15,8 @@ from pellucid.errors import CheckpointError, PellucidError
 from pellucid.models.family import Family
 from pellucid.models.registry import FAMILIES, build, with_overrides
 
+HINTS = {"working_side": int, "clean_above": float}  # of what a file says of itself, what a restorer must know
+
 log = logging.getLogger(__name__)
 
 
@@ -52,8 +54,9 @@ def load_network(path: str | PathLike[str], **overrides: Any) -> nn.Module:
             ``bottleneck_shift=True``.
 
     Returns:
-        The network in eval mode, float32, channels-last; it does not clamp. ``.config`` says what it is, and
-        ``.working_side``, where the file has one, the longer side of the pictures it was trained on.
+        The network in eval mode, float32, channels-last; it does not clamp. ``.config`` says what it is. Where the
+        file has them, ``.working_side`` is the longer side of the pictures it was trained on, and a picture that it
+        changes so little that the PSNR of the result against the input is above ``.clean_above`` needs no restoring.
 
     Raises:
         CheckpointError: the file is missing, damaged, of no known family, or has a tensor that does not
@@ -71,8 +74,9 @@ def build_network(checkpoint: Checkpoint, **overrides: Any) -> nn.Module:
             log.info("%s does not record %s: assumed %s (override with %s=...)", checkpoint.path, field, value, field)
     network = build(config)
     _check_fit(checkpoint, network.state_dict())
-    if "working_side" in checkpoint.metadata:
-        network.working_side = int(checkpoint.metadata["working_side"])  # pyright: ignore[reportArgumentType]
+    for name, kind in HINTS.items():
+        if name in checkpoint.metadata:
+            setattr(network, name, kind(checkpoint.metadata[name]))
     network.load_state_dict({key: tensor.float() for key, tensor in checkpoint.state.items()})
     return network.eval()
 
