@@ -264,6 +264,13 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         published=(_restormer(40.02),),
         note=_MATLAB_SSIM,
     ),
+    Benchmark(
+        id="cc15",
+        title="CC15, noise of real cameras, JPEG, cut to 512x512",
+        task="denoise-real",
+        kind="pairs",
+        count=15,
+    ),
     _denoise("set12", "Set12, grey", 12, (33.35, 31.04, 28.01), channels=1),
     _denoise("bsd68", "BSD68, grey", 68, (31.95, 29.51, 26.62), channels=1),
     _denoise("cbsd68", "CBSD68", 68, (34.39, 31.78, 28.59)),
