@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from pellucid.imaging import to_depth
 
-RADIUS = 6  # pixels of the small copy: half the side of the windows in which the fit is made
-TRUST = 4e-4  # variance of a window, (5 of 255)², from which on its own slope counts more than the picture's
+RADIUS = 3  # pixels of the small copy: half the side of the windows in which the fit is made
+TRUST = 1e-4  # variance of a window, (2.5 of 255)², from which on its own slope counts more than the picture's
 STRIP = 64  # rows that are held as floats
 
 
