@@ -20,6 +20,7 @@ NETWORK = {
 }
 DENOISE, DERAIN = "ast-s-denoise", "ast-s-derain"  # bundled weights to start from
 MIDDLE = 128  # validation sees the middle of each photo
+MANY_KERNELS = (Stage(patch=64, batch=16, iterations=4000), Stage(patch=128, batch=4, iterations=1500))
 
 
 def denoise(train: Path, val: Path | None, out: Path) -> TrainConfig:
@@ -31,7 +32,7 @@ def denoise(train: Path, val: Path | None, out: Path) -> TrainConfig:
     grey: dict[str, Degradations] = {"grey25": {"gaussian": {"low": 25, "high": 25, "grey": 1}}}
     degrade: Degradations = {"gaussian": {"low": 0, "high": 50, "grey": 0.25}}
     data = _clean(train, val, degrade, colour | grey, desaturate=0.15)
-    return _config("denoise", data, out, steps=9000, lr=8e-4)
+    return _config("denoise", data, out, stages=_growing(8200, 800))
 
 
 def denoise_real(train: Path, val: Path | None, out: Path) -> TrainConfig:
@@ -41,7 +42,7 @@ def denoise_real(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """
     degrade: Degradations = {"camera": {"probability": 0.93}}
     data = _clean(train, val, degrade, _levels("camera", "light", "medium", "heavy"))
-    return _config("denoise-real", data, out, start=DENOISE, steps=2000)
+    return _config("denoise-real", data, out, start=DENOISE, stages=_growing(1600), lr=5e-4)
 
 
 def derain(train: Path, val: Path | None, out: Path) -> TrainConfig:
@@ -50,7 +51,7 @@ def derain(train: Path, val: Path | None, out: Path) -> TrainConfig:
     Command: ``pellucid train derain --data PHOTOS --val OTHER_PHOTOS``.
     """
     data = _clean(train, val, {"rain": {"probability": 0.93}}, _levels("rain", "drizzle", "medium", "heavy"))
-    return _config("derain", data, out, start=DENOISE, steps=5000)
+    return _config("derain", data, out, start=DENOISE, stages=_growing(4500, 500), lr=5e-4)
 
 
 def raindrop(train: Path, val: Path | None, out: Path) -> TrainConfig:
@@ -60,7 +61,7 @@ def raindrop(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """
     degrade: Degradations = {"raindrop": {"probability": 0.9}}
     data = _clean(train, val, degrade, _levels("raindrop", "few", "many", "defocused"))
-    return _config("raindrop", data, out, start=DERAIN, steps=3000)
+    return _config("raindrop", data, out, start=DERAIN, stages=_growing(1500))
 
 
 def dehaze(train: Path, val: Path | None, out: Path) -> TrainConfig:
@@ -70,15 +71,17 @@ def dehaze(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """
     degrade: Degradations = {"haze": {"probability": 0.85}}
     data = _clean(train, val, degrade, _levels("haze", "light", "medium", "dense"), crop=256, longest=384)
-    return _config("dehaze", data, out, start=DENOISE, steps=2000, patch=192, batch=2)
+    return _config("dehaze", data, out, start=DENOISE, stages=(Stage(patch=192, batch=2, iterations=1300),))
 
 
 def deblur(train: Path, val: Path | None, out: Path) -> TrainConfig:
-    """Camera shake, with a little noise.
+    """Slight camera shake, up to 10 pixels, with a little noise.
 
     Command: ``pellucid train deblur --data PHOTOS --val OTHER_PHOTOS``.
     """
-    return _config("deblur", _blurred(train, val, "motion"), out, start=DENOISE, steps=3500)
+    return _config(
+        "deblur", _blurred(train, val, "motion", length=(2.0, 10.0)), out, start=DENOISE, stages=MANY_KERNELS
+    )
 
 
 def defocus(train: Path, val: Path | None, out: Path) -> TrainConfig:
@@ -87,11 +90,11 @@ def defocus(train: Path, val: Path | None, out: Path) -> TrainConfig:
     Command: ``pellucid train defocus --data PHOTOS --val OTHER_PHOTOS``.
     Expected: to be measured. Not seen by us.
     """
-    return _config("defocus", _blurred(train, val, "defocus"), out, start=DENOISE, steps=3500)
+    return _config("defocus", _blurred(train, val, "defocus"), out, start=DENOISE, stages=MANY_KERNELS)
 
 
-def _blurred(train: Path, val: Path | None, kind: str) -> DataConfig:
-    degrade: Degradations = {kind: {"probability": 0.93}, "gaussian": {"low": 0, "high": 5}}
+def _blurred(train: Path, val: Path | None, kind: str, **strengths: tuple[float, float]) -> DataConfig:
+    degrade: Degradations = {kind: {"probability": 0.93, **strengths}, "gaussian": {"low": 0, "high": 5}}
     one_percent = {"gaussian": {"low": 2.55, "high": 2.55}}
     val_degrade = {
         name: {**options, **one_percent} for name, options in _levels(kind, "slight", "medium", "strong").items()
@@ -124,23 +127,27 @@ def _clean(
     )
 
 
+def _growing(small: int, large: int = 0) -> tuple[Stage, ...]:
+    """So many steps on crops of 128², then on larger ones."""
+    first = Stage(patch=128, batch=4, iterations=small)
+    return (first, Stage(patch=192, batch=2, iterations=large)) if large else (first,)
+
+
 def _config(
     task: str,
     data: DataConfig,
     out: Path,
     *,
-    steps: int,
+    stages: tuple[Stage, ...],
     start: str | None = None,
-    lr: float = 5e-4,
-    patch: int = 128,
-    batch: int = 4,
+    lr: float = 7e-4,
 ) -> TrainConfig:
     return TrainConfig(
         task=task,
         network=NetworkConfig(name="ast-t", overrides=NETWORK, init=Path(start) if start else None),
         data=data,
         out=out,
-        stages=(Stage(patch=patch, batch=batch, iterations=steps),),
+        stages=stages,
         optimizer=OptimizerConfig(lr=lr, min_lr=1e-6, warmup=100, weight_decay=0.02, clip_norm=5.0),
         loss={"psnr": 1.0},
         every=500,
