@@ -71,7 +71,7 @@ def dehaze(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """
     degrade: Degradations = {"haze": {"probability": 0.85}}
     data = _clean(train, val, degrade, _levels("haze", "light", "medium", "dense"), crop=256, longest=384)
-    return _config("dehaze", data, out, start=DENOISE, stages=(Stage(patch=192, batch=2, iterations=1300),))
+    return _config("dehaze", data, out, start=DENOISE, stages=(Stage(patch=160, batch=3, iterations=1100),))
 
 
 def deblur(train: Path, val: Path | None, out: Path) -> TrainConfig:
