@@ -111,7 +111,7 @@ def test_the_bundled_denoiser_helps(photo: NDArray[np.uint8]) -> None:
     [
         ({"model": "ast-s-denois"}, "Did you mean 'ast-s-denoise'"),
         ({"task": "derian"}, "Did you mean 'derain'"),
-        ({"task": "derain"}, "No weights for 'derain'"),
+        ({"task": "defocus"}, "No weights for 'defocus'"),
         ({"task": "denoise", "model": "ast-s-denoise"}, "not both"),
     ],
 )

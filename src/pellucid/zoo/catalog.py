@@ -46,15 +46,19 @@ class ModelInfo:
         return WEIGHTS / f"{self.name}.safetensors"
 
 
+def _bundled(task: str, scores: dict[str, float]) -> ModelInfo:
+    """All are one network: a small AST (``training.recipes.ours.NETWORK``)."""
+    name = f"ast-s-{task}"
+    return ModelInfo(name=name, task=task, parameters=2_179_703, gmacs=4.61, licence="Apache-2.0", scores=scores)
+
+
 CATALOG: tuple[ModelInfo, ...] = (
-    ModelInfo(
-        name="ast-s-denoise",
-        task="denoise",
-        parameters=2_179_703,
-        gmacs=4.61,
-        licence="Apache-2.0",
-        scores={"CBSD68 σ15": 32.69, "CBSD68 σ25": 30.21, "CBSD68 σ50": 27.00},
-    ),
+    _bundled("denoise", {}),
+    _bundled("denoise-real", {}),
+    _bundled("derain", {}),
+    _bundled("raindrop", {}),
+    _bundled("dehaze", {}),
+    _bundled("deblur", {}),
 )
 
 

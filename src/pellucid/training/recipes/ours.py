@@ -5,6 +5,9 @@ weights of another task that come with pellucid: what a photograph looks like ne
 
 A network's error is counted in decibels of each picture (the loss ``psnr``), so that slight degradations matter as
 much as heavy ones. Some samples are left as they are, so that the networks learn to leave clean photographs alone.
+
+Scores are PSNR in dB on the middles of our 46 validation photos; hours are those of one thread on a core with
+AVX-512 and AMX, in bf16. The model cards have the tests.
 """
 
 from pathlib import Path
@@ -27,6 +30,8 @@ def denoise(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """Blind Gaussian denoising, σ uniform in [0, 50], of colour and of grey photos: the bundled ``ast-s-denoise``.
 
     Command: ``pellucid train denoise --data PHOTOS --val OTHER_PHOTOS``.
+    Score: 35.82, 33.42 and 29.98 at σ = 15, 25 and 50, 32.17 at a grey 25, after 7,100 steps from the weights of 2,000
+        older ones: 1.7 hours, seen by us. From random weights in one go: not seen by us.
     """
     colour = {f"sigma{sigma}": {"gaussian": {"low": sigma, "high": sigma}} for sigma in (15, 25, 50)}
     grey: dict[str, Degradations] = {"grey25": {"gaussian": {"low": 25, "high": 25, "grey": 1}}}
@@ -39,6 +44,8 @@ def denoise_real(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """Noise as cameras make it: photons and electronics, through a raw pipeline and JPEG.
 
     Command: ``pellucid train denoise-real --data PHOTOS --val OTHER_PHOTOS``.
+    Score: 40.30, 36.43 and 31.65 on light, medium and heavy noise (input 38.47, 31.93 and 25.28), 0.3
+        hours. Seen by us.
     """
     degrade: Degradations = {"camera": {"probability": 0.93}}
     data = _clean(train, val, degrade, _levels("camera", "light", "medium", "heavy"))
@@ -49,6 +56,8 @@ def derain(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """Rain streaks, from drizzle to heavy.
 
     Command: ``pellucid train derain --data PHOTOS --val OTHER_PHOTOS``.
+    Score: 41.07, 35.34 and 27.60 on drizzle, medium and heavy rain (input 39.38, 29.19 and 20.59), 1.0 hours, with the
+        Charbonnier loss. Seen by us.
     """
     data = _clean(train, val, {"rain": {"probability": 0.93}}, _levels("rain", "drizzle", "medium", "heavy"))
     return _config("derain", data, out, start=DENOISE, stages=_growing(4500, 500), lr=5e-4)
@@ -58,6 +67,8 @@ def raindrop(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """Drops on the glass in front of the lens.
 
     Command: ``pellucid train raindrop --data PHOTOS --val OTHER_PHOTOS``.
+    Score: 30.51, 22.55 and 23.69 on few, many and defocused drops (input 27.21, 20.20 and 21.92), 0.3
+        hours, and far from its end. Seen by us.
     """
     degrade: Degradations = {"raindrop": {"probability": 0.9}}
     data = _clean(train, val, degrade, _levels("raindrop", "few", "many", "defocused"))
@@ -68,16 +79,20 @@ def dehaze(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """Haze by Koschmieder's law, from light to dense, on pictures shrunk until a crop shows half of the scene.
 
     Command: ``pellucid train dehaze --data PHOTOS --val OTHER_PHOTOS``.
+    Score: 23.37, 18.83 and 14.31 on light, medium and dense haze (input 19.48, 14.61 and 11.77), 0.2 hours, and
+        far from its end. Seen by us.
     """
     degrade: Degradations = {"haze": {"probability": 0.85}}
     data = _clean(train, val, degrade, _levels("haze", "light", "medium", "dense"), crop=256, longest=384)
-    return _config("dehaze", data, out, start=DENOISE, stages=(Stage(patch=160, batch=3, iterations=1100),))
+    return _config("dehaze", data, out, start=DENOISE, stages=(Stage(patch=160, batch=3, iterations=900),))
 
 
 def deblur(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """Slight camera shake, up to 10 pixels, with a little noise.
 
     Command: ``pellucid train deblur --data PHOTOS --val OTHER_PHOTOS``.
+    Score: 32.51, 25.78 and 22.00 on slight, medium and strong shake (input 29.96, 24.99 and 21.71), 1.0 hours, 1,442 of
+        5,300 steps on kernels of up to 25 pixels. Seen by us.
     """
     return _config(
         "deblur", _blurred(train, val, "motion", length=(2.0, 10.0)), out, start=DENOISE, stages=MANY_KERNELS
