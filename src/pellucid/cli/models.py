@@ -12,7 +12,7 @@ def models(
     task: Annotated[str | None, typer.Option("--task", "-t", help="Only those for one task.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """List the weights that come with pellucid."""
+    """List the weights that come with pellucid; multiply-adds are those at 256², and each card has more scores."""
     from rich.console import Console
     from rich.table import Table
 
@@ -22,7 +22,10 @@ def models(
     if as_json:
         typer.echo(options.to_json([asdict(model) for model in found]))
         return
-    table = Table("name", "task", "parameters", "GMACs at 256²", "licence", "measured, dB", box=None)
+    table = Table(box=None)
+    for head in ("name", "task", "size", "GMACs", "licence"):
+        table.add_column(head, no_wrap=True)
+    table.add_column("measured, dB")
     for model in found:
         scores = ", ".join(f"{name} {score:.2f}" for name, score in model.scores.items())
         size = f"{model.parameters / 1e6:.2f} M"
