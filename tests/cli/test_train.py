@@ -16,7 +16,7 @@ from pellucid.training.recipes import RECIPES
 
 from conftest import Run, one_line, textured
 
-TINY = ["network.overrides.embed_dim=4", "network.overrides.num_heads=[4,4,2,2,1]", "threads=1"]
+TINY = ["network.overrides.embed_dim=4", "network.overrides.num_heads=[4,4,2,2,1]", "network.init=null", "threads=1"]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def photos(tmp_path: Path) -> Path:
 def test_a_recipe_makes_weights_that_restore_takes(command: Run, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     train = ["train", "derain", *TINY, "--data", photos, "--val", photos, "--out", out]
-    code, printed, _ = command(*train, "stages.0.iterations=2", "stages.0.batch=1", "stages.0.patch=32")
+    code, printed, _ = command(*train, "stages=[{patch: 32, batch: 1, iterations: 2}]")
     assert (code, printed) == (0, f"{out / 'model.safetensors'}\n")
     assert read_config(out / "config.yaml").stages[0].patch == 32
     assert command("restore", photos / "photo.png", "-o", tmp_path / "x.png", "-m", printed.strip())[0] == 0
@@ -123,7 +123,7 @@ def test_a_photo_that_is_damaged_is_named(command: Run, photos: Path, tmp_path: 
     whole = Image.open(photos / "photo.png").resize((300, 300))
     whole.save(photos / "z.png")
     (photos / "z.png").write_bytes((photos / "z.png").read_bytes()[:5000])
-    options = ["stages.0.iterations=50", "stages.0.batch=1", "stages.0.patch=32"]
+    options = ["stages=[{patch: 32, batch: 1, iterations: 50}]"]
     code, _, errors = command("train", "denoise", *TINY, *options, "--data", photos, "--out", tmp_path / "run")
     assert code == 1
     assert "z.png" in errors.splitlines()[-1]
