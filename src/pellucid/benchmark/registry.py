@@ -90,6 +90,7 @@ AST, RESTORMER = "AST (CVPR 2024)", "Restormer (CVPR 2022)"
 _MATLAB_SSIM = "The papers' SSIM is MATLAB's on RGB, a 3-D filter that is not computed here: PSNR only."
 _ALIGNED = "The papers align each output with its target before they score it, which is not done here."
 _CLEAN = "clean pictures"
+_AS_GIVEN = {"scale": 1.0}  # lengths in pixels, whatever the size of the picture
 _ONE_PERCENT = {"gaussian": {"low": 2.55, "high": 2.55}}
 
 
@@ -287,12 +288,16 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     ),
     _denoise("mcmaster", "McMaster", 18, (35.55, 33.31, 30.29)),
     _denoise("urban100", "Urban100", 100, (35.06, 32.91, 30.02)),
-    _made("made-rain", "Rain streaks", "derain", rain={}),
-    _made("made-raindrop", "Drops on glass", "raindrop", raindrop={}),
+    _made("made-rain", "Rain streaks", "derain", rain=_AS_GIVEN),
+    _made("made-raindrop", "Drops on glass", "raindrop", raindrop=_AS_GIVEN),
     _made("made-haze", "Haze", "dehaze", haze={"window": (1.0, 1.0)}),
-    _made("made-motion", "Camera shake and 1 % noise", "deblur", motion={}, **_ONE_PERCENT),
+    _made("made-motion", "Camera shake and 1 % noise", "deblur", motion=_AS_GIVEN, **_ONE_PERCENT),
     _made(
-        "made-shake", "Slight shake, 2-6 pixels, and 1 % noise", "deblur", motion={"level": "slight"}, **_ONE_PERCENT
+        "made-shake",
+        "Slight shake, 2-6 pixels, and 1 % noise",
+        "deblur",
+        motion={"level": "slight", **_AS_GIVEN},
+        **_ONE_PERCENT,
     ),
     _made("made-camera", "Noise of a camera", "denoise-real", camera={}),
 )

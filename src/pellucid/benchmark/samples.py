@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pellucid.benchmark.registry import GAUSSIAN, PAIRS, Benchmark, find_benchmark, registered
 from pellucid.data.layouts import find_pairs
-from pellucid.degrade import compose
+from pellucid.degrade import degrade_photo
 from pellucid.errors import ConfigError, ImageError
-from pellucid.imaging import find_pictures, looks_like_picture, read_photo, read_size, to_depth
+from pellucid.imaging import Photo, find_pictures, looks_like_picture, read_photo, read_size, to_depth
 
 FIRST_SEED = 1_000_000  # of degradations that are made here; a run's validation begins at 0
 
@@ -56,7 +55,8 @@ class Sample:
         if self.degrade or self.sigma is not None or target.dtype.kind == "f":
             target = to_depth(target, np.uint8)
         if self.degrade:
-            return degraded(target, *self.degrade), target
+            options, seed = self.degrade
+            return degrade_photo(Photo(pixels=target), options, seed=seed).pixels, target
         if self.sigma is not None:
             return add_test_noise(target, self.sigma), target
         return np.concatenate([self._read(path) for path in self.inputs], axis=2), target
@@ -80,14 +80,6 @@ def add_test_noise(clean: NDArray[np.uint8], sigma: float) -> NDArray[np.float32
     legacy = np.random.RandomState(0)
     noise = legacy.normal(0, sigma / 255, clean.shape)
     return (clean / 255 + noise).astype(np.float32)
-
-
-def degraded(clean: NDArray[np.uint8], options: Mapping[str, Mapping[str, Any]], seed: int) -> NDArray[np.uint8]:
-    """A clean picture (H, W, C) with degradations by name, drawn from a seed, at 8 bits as in a file."""
-    image = torch.from_numpy(to_depth(clean, np.float32)).permute(2, 0, 1)[None]
-    degradation = compose(options)
-    params = degradation.sample(torch.Generator().manual_seed(seed))
-    return to_depth(degradation.apply(image, [params])[0].permute(1, 2, 0).numpy(), np.uint8)
 
 
 def parse_target(text: str) -> tuple[Benchmark, Path]:

@@ -44,7 +44,9 @@ def benchmark(
         str, typer.Option("--sigma", help="Levels of Gaussian noise, on the scale of 0-255.")
     ] = "15,25,50",
     model: options.Model = None,
-    task: options.Task = None,
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", help="What is wrong with the pictures. Default: each benchmark's own.")
+    ] = None,
     tile: Annotated[
         str, typer.Option("--tile", help="paper (where it says, else auto), auto, off, or a side.")
     ] = "paper",

@@ -11,7 +11,7 @@ from torch import Tensor
 from pellucid.errors import ConfigError, ImageError
 from pellucid.imaging import find_pictures, read_photo, read_size, shrink, shrunk_size, to_depth
 
-BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+_BT601 = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def clean_photos(folder: Path) -> list[Path]:
@@ -32,7 +32,7 @@ def without_colour(photo: Tensor) -> Tensor:
     """The BT.601 luma of a picture (3, H, W), in three equal channels; one of a single channel as it is."""
     if len(photo) == 1:
         return photo
-    luma = torch.tensordot(torch.from_numpy(BT601).to(photo), photo, 1)
+    luma = torch.tensordot(torch.from_numpy(_BT601).to(photo), photo, 1)
     return luma.expand_as(photo)
 
 
@@ -131,7 +131,7 @@ class PhotoCache:
         except ImageError as error:
             raise ImageError(f"{path}: {error}") from None
         if pixels.shape[2] > self.channels:
-            pixels = np.rint(pixels @ BT601).astype(pixels.dtype)[:, :, None]
+            pixels = np.rint(pixels @ _BT601).astype(pixels.dtype)[:, :, None]
         if self._longest and max(pixels.shape) > self._longest:
             pixels = to_depth(shrink(pixels, self._longest), pixels.dtype)
         # expanded last, so that grey takes the memory of one channel

@@ -1,6 +1,6 @@
 """Picture files in and out: the only part of pellucid that reads or writes them."""
 
-from pellucid.imaging.color import to_depth
+from pellucid.imaging.color import to_depth, to_float
 from pellucid.imaging.metadata import JpegSettings
 from pellucid.imaging.photo import Photo
 from pellucid.imaging.read import (
@@ -28,5 +28,6 @@ __all__ = [
     "shrink",
     "shrunk_size",
     "to_depth",
+    "to_float",
     "write_photo",
 ]

@@ -65,6 +65,11 @@ def to_depth(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     return scaled.astype(dtype) if new_top == 1 else np.rint(scaled).astype(dtype)
 
 
+def to_float(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Integers scaled to [0, 1]; floats as they are, neither clipped nor checked."""
+    return to_depth(values, np.float32) if values.dtype.kind == "u" else np.ascontiguousarray(values, np.float32)
+
+
 def srgb_profile() -> bytes:
     """Return the ICC profile of pixels that were converted to sRGB."""
     return _profile("sRGB").tobytes()

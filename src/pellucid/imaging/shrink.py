@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.imaging.color import to_depth
+from pellucid.imaging.color import to_float
 
 
 def shrunk_size(height: int, width: int, longest: int) -> tuple[int, int]:
@@ -28,8 +28,7 @@ def shrink(pixels: NDArray[Any], longest: int) -> NDArray[np.float32]:
         top, bottom = row * height / small_height, (row + 1) * height / small_height
         rows = np.arange(floor(top), min(ceil(bottom), height))
         shares = np.minimum(rows + 1, bottom) - np.maximum(rows, top)
-        band = pixels[rows[0] : rows[-1] + 1]
-        band = to_depth(band, np.float32) if band.dtype.kind == "u" else band
+        band = to_float(pixels[rows[0] : rows[-1] + 1])
         small[row] = _mean_between(edges, np.tensordot(shares / shares.sum(), band, 1))
     return small
 

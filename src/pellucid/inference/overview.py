@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from pellucid.imaging import to_depth
+from pellucid.imaging import to_float
 
 RADIUS = 3  # pixels of the small copy: half the side of the windows in which the fit is made
 TRUST = 1e-4  # variance of a window, (2.5 of 255)², from which on its own slope counts more than the picture's
@@ -38,8 +38,7 @@ def carry_over(
     height, width, _ = pixels.shape
     columns = _places(np.arange(width), width, slope.shape[1])
     for top in range(0, height, STRIP):
-        strip = pixels[top : top + STRIP]
-        strip = to_depth(strip, np.float32) if strip.dtype.kind == "u" else strip.astype(np.float32)
+        strip = to_float(pixels[top : top + STRIP])
         rows = _places(np.arange(top, top + len(strip)), height, slope.shape[0])
         yield top, _enlarged(slope, rows, columns) * strip + _enlarged(offset, rows, columns)
 

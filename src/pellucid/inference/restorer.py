@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pellucid.errors import ConfigError, ImageError, RestoreError
-from pellucid.imaging import Photo, shrink, to_depth
+from pellucid.imaging import Photo, shrink, to_depth, to_float
 from pellucid.inference.overview import carry_over
 from pellucid.inference.tiling import Axis, Span, cover
 from pellucid.memory import available_bytes
@@ -95,18 +95,21 @@ class Restorer:
             raise RestoreError(f"this network takes images of {self.channels} channels, not {pixels.shape[2]}")
         channels = self._channels_out(pixels.shape[2])
         restored = np.empty((*pixels.shape[:2], channels), pixels.dtype)
-        small = self.working_side is not None and max(pixels.shape[:2]) > self.working_side
-        for top, band in self._by_overview(pixels, on_tile) if small else self._bands(pixels, on_tile):
+        side = self.working_side or max(pixels.shape[:2])
+        is_larger = max(pixels.shape[:2]) > side
+        for top, band in self._by_overview(pixels, side, on_tile) if is_larger else self._bands(pixels, on_tile):
             restored[top : top + len(band)] = _from_float(band, pixels.dtype)
-        clean_above: float | None = getattr(self.network, "clean_above", None)
-        if clean_above is not None and restored.shape == pixels.shape and _psnr(restored, pixels) > clean_above:
+        above = self.clean_above
+        if above is not None and restored.shape == pixels.shape and _psnr(restored, pixels) > above:
             log.info("hardly changed, so taken for clean and left as it is")
             return pixels.copy()
         return restored
 
-    def _by_overview(self, pixels: NDArray[Any], on_tile: OnTile | None) -> Iterator[tuple[int, NDArray[Any]]]:
+    def _by_overview(
+        self, pixels: NDArray[Any], side: int, on_tile: OnTile | None
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of the result, top to bottom, as float32, by what the network does to a small copy."""
-        before = shrink(pixels, self.working_side or 0)
+        before = shrink(pixels, side)
         after = np.concatenate([band for _, band in self._bands(before, None)])
         for top, strip in carry_over(pixels, before, after):
             yield top, strip
@@ -148,6 +151,11 @@ class Restorer:
         Weights say so themselves. Larger pictures have its effect carried over to them (``inference.overview``).
         """
         return getattr(self.network, "working_side", None)
+
+    @property
+    def clean_above(self) -> float | None:
+        """The PSNR in dB of a result against its input above which the input is taken for clean; weights say so."""
+        return getattr(self.network, "clean_above", None)
 
     @property
     def _config(self) -> Any:
@@ -215,12 +223,12 @@ class Restorer:
         side = max(max(height, width) // 2, SMALLEST_TILE)
         log.warning("out of memory on a tile of %dx%d: trying %d", width, height, side)
         smaller = Restorer(self.network, side, self.overlap, self.precision, self._device)
-        return torch.from_numpy(smaller.restore_array(_to_float(tiles[0])))[None]
+        return torch.from_numpy(smaller.restore_array(to_float(tiles[0])))[None]
 
     @torch.inference_mode()
     def _run(self, tiles: NDArray[Any], precision: str) -> Tensor:
         """One forward pass: (N, H, W, C) of any depth → float32 (N, H, W, C) on the CPU."""
-        images = torch.from_numpy(_to_float(tiles)).to(self._device).permute(0, 3, 1, 2)
+        images = torch.from_numpy(to_float(tiles)).to(self._device).permute(0, 3, 1, 2)
         count, channels = images.shape[:2]
         wanted = self.channels
         if wanted == 1:
@@ -284,13 +292,8 @@ def _psnr(restored: NDArray[Any], pixels: NDArray[Any]) -> float:
     squares = 0.0
     for top in range(0, len(pixels), ROWS_COMPARED):
         rows = slice(top, top + ROWS_COMPARED)
-        squares += float(np.square(_to_float(restored[rows]) - _to_float(pixels[rows])).sum(dtype=np.float64))
+        squares += float(np.square(to_float(restored[rows]) - to_float(pixels[rows])).sum(dtype=np.float64))
     return -10 * math.log10(squares / pixels.size) if squares else math.inf
-
-
-def _to_float(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """Integers scaled to [0, 1]; floats as they are."""
-    return to_depth(pixels, np.float32) if pixels.dtype.kind == "u" else np.ascontiguousarray(pixels, np.float32)
 
 
 def _from_float(pixels: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
