@@ -10,6 +10,7 @@ import torch
 import pellucid
 from pellucid.checkpoints import open_checkpoint
 from pellucid.checkpoints.read import read_weights
+from pellucid.kernels import dispatch
 from pellucid.models.cost import count_parameters
 from pellucid.models.registry import FAMILIES
 
@@ -18,6 +19,12 @@ NAMES = sorted(path.stem for path in GOLDEN.glob("*.npz"))
 SHARED_WEIGHTS = {"ast_frfn_img256": "ast_frfn_img128"}
 TOLERANCE = {"ast": 2e-4, "restormer": 1e-5, "astv2": 1e-5}
 CONTAINERS = {"ast": "state_dict", "plain": "bare"}
+
+
+@pytest.fixture(params=["kernels", "PyTorch alone"], autouse=True)
+def with_and_without_kernels(request, monkeypatch):
+    if request.param == "PyTorch alone":
+        monkeypatch.setattr(dispatch, "library", lambda name: None)
 
 
 def weights(name):

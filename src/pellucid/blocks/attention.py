@@ -9,7 +9,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pellucid.blocks.weighting import Mixture
 from pellucid.blocks.window import border_mask, pad_to_windows, relative_position_index
+from pellucid.kernels import window_attention
 
 
 class WindowAttention(nn.Module):
@@ -41,6 +43,9 @@ class WindowAttention(nn.Module):
         self.project = nn.Conv2d(dim, dim, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        if isinstance(self.weighting, Mixture) and window_attention.applies(x):
+            return self.project(self._attend_fused(x, self.weighting))
+
         height, width = x.shape[-2:]
         x = pad_to_windows(x, self.window)
         if self.shift:
@@ -60,7 +65,7 @@ class WindowAttention(nn.Module):
         k, v = rearrange(self.key_value(x), "b (kv h c) (y i) (x j) -> kv b (y x) h (i j) c", kv=2, **sides)
 
         logits = (q * q.shape[-1] ** -0.5) @ k.mT
-        logits += self.bias_table[self.bias_index].permute(2, 0, 1)
+        logits += self._bias()
         if masked is not None:
             index, mask = masked
             mask = mask[None, :, None].to(logits.dtype).expand(len(x), -1, self.heads, -1, -1)
@@ -68,6 +73,16 @@ class WindowAttention(nn.Module):
 
         x = self.weighting(logits).to(v.dtype) @ v
         return rearrange(x, "b (y x) h (i j) c -> b (h c) (y i) (x j)", y=rows, x=columns, **sides)
+
+    def _attend_fused(self, x: Tensor, weighting: Mixture) -> Tensor:
+        """The same by one kernel, which cuts, pads and shifts as it reads."""
+        windows = window_attention.Windows(heads=self.heads, window=self.window, shift=self.shift)
+        q, kv, mixture = self.query(x), self.key_value(x), weighting.factors()
+        return window_attention.attend(q, kv, self._bias(), mixture, windows, squared=weighting.squared)
+
+    def _bias(self) -> Tensor:
+        """What a pair's places in the window add to its logit: (heads, N, N), N = window²."""
+        return self.bias_table[self.bias_index].permute(2, 0, 1)
 
 
 class TransposedAttention(nn.Module):

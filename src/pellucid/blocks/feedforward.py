@@ -8,6 +8,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pellucid.kernels import feature_gate
+
 
 def _depthwise(dim: int, *, bias: bool = True) -> nn.Conv2d:
     return nn.Conv2d(dim, dim, 3, padding=1, groups=dim, bias=bias)
@@ -91,7 +93,10 @@ class FRFN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.partial is not None:
             x = torch.cat([self.partial(x[:, : self.partial_dim]), x[:, self.partial_dim :]], dim=1)
-        gate, value = F.gelu(self.expand(x)).chunk(2, dim=1)
+        x = self.expand(x)
+        if isinstance(self.depthwise, nn.Conv2d) and self.depthwise.bias is not None and feature_gate.applies(x):
+            return self.project(feature_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
+        gate, value = F.gelu(x).chunk(2, dim=1)
         return self.project(F.gelu(self.depthwise(gate)) * value)
 
 

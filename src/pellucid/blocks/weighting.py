@@ -1,6 +1,7 @@
 """*How* attention turns logits into weights: the part in which new papers mostly differ.
 
-Each maps logits (..., queries, keys) to weights of the same shape.
+Each maps logits (..., queries, keys) to weights of the same shape. Those that are a mixture of a dense and a sparse
+branch say which (``Mixture``), so that a fused kernel can do their work.
 """
 
 from fractions import Fraction
@@ -10,21 +11,37 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Softmax(nn.Module):
+class Mixture(nn.Module):
+    """dense · softmax(logits) + sparse · relu(logits)^p, where p is 2 if ``squared``, else 1."""
+
+    squared = True
+
+    def factors(self) -> Tensor:
+        """Dense, then sparse: (2,)."""
+        raise NotImplementedError
+
+
+class Softmax(Mixture):
     """The standard dense weighting: every key gets some weight, and they sum to one."""
+
+    def factors(self) -> Tensor:
+        return torch.tensor([1.0, 0.0])
 
     def forward(self, logits: Tensor) -> Tensor:
         return logits.softmax(dim=-1)
 
 
-class Sparse(nn.Module):
+class Sparse(Mixture):
     """ReLU²: exactly nothing for keys of negative similarity, and not normalised (AST's sparse branch, §3.2)."""
+
+    def factors(self) -> Tensor:
+        return torch.tensor([0.0, 1.0])
 
     def forward(self, logits: Tensor) -> Tensor:
         return F.relu(logits).square()
 
 
-class AdaptiveSparse(nn.Module):
+class AdaptiveSparse(Mixture):
     """A learned mixture of a dense and a sparse branch (AST §3.2).
 
     The dense branch is softmax, the sparse one ReLU². ``balance`` holds two scalars whose softmax weighs dense, then
@@ -39,8 +56,11 @@ class AdaptiveSparse(nn.Module):
         self.squared = squared
         self.balance = nn.Parameter(torch.ones(2))
 
+    def factors(self) -> Tensor:
+        return self.balance.softmax(dim=0)
+
     def forward(self, logits: Tensor) -> Tensor:
-        dense, sparse = self.balance.softmax(dim=0)
+        dense, sparse = self.factors()
         positive = F.relu(logits)
         return dense * logits.softmax(dim=-1) + sparse * (positive.square() if self.squared else positive)
 

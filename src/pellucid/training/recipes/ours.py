@@ -70,9 +70,11 @@ def raindrop(train: Path, val: Path | None, out: Path) -> TrainConfig:
     Score: 30.51, 22.55 and 23.69 on few, many and defocused drops (input 27.21, 20.20 and 21.92), 0.3
         hours, and far from its end. Seen by us.
     """
-    degrade: Degradations = {"raindrop": {"probability": 0.9}}
-    data = _clean(train, val, degrade, _levels("raindrop", "few", "many", "defocused"))
-    return _config("raindrop", data, out, start=DERAIN, stages=_growing(1500))
+    degrade: Degradations = {"raindrop": {"probability": 0.85, "radius": (4.0, 36.0), "defocus": (0.5, 12.0)}}
+    large: Degradations = {"raindrop": {"coverage": (0.2, 0.4), "radius": (20.0, 36.0), "defocus": (4.0, 12.0)}}
+    levels = _levels("raindrop", "few", "many", "defocused") | {"large": large}
+    data = _clean(train, val, degrade, levels, crop=256, longest=512)
+    return _config("raindrop", data, out, start=DERAIN, stages=(Stage(patch=192, batch=2, iterations=7000),))
 
 
 def dehaze(train: Path, val: Path | None, out: Path) -> TrainConfig:

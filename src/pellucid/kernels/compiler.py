@@ -1,0 +1,76 @@
+"""C++ beside this file, compiled for this very processor when it is first needed, and kept in the user's cache.
+
+Nothing has to be installed for it but a compiler; without one, PyTorch's own operators do the work, more slowly.
+"""
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from pellucid.atomic import replacing
+
+log = logging.getLogger(__name__)
+
+FLAGS = (
+    "-O3",
+    "-march=native",
+    "-std=c++17",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-shared",
+    "-fPIC",
+    "-pthread",
+)
+SWITCH = "PELLUCID_NATIVE"  # 0 does without
+COMPILE_SECONDS = 120
+
+
+@cache
+def library(name: str) -> ctypes.CDLL | None:
+    """The compiled ``kernels/NAME.cpp``, or None where it cannot be had; why is logged."""
+    if os.environ.get(SWITCH) == "0":
+        return None
+    compiler = shutil.which("c++") or shutil.which("g++")
+    if compiler is None:
+        log.info("no C++ compiler: %s runs on PyTorch's operators", name)
+        return None
+    try:
+        return ctypes.CDLL(str(_compiled(compiler, Path(__file__).with_name(f"{name}.cpp"))))
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = getattr(error, "stderr", None) or str(error)
+        log.warning("%s.cpp could not be compiled, so PyTorch's operators are used: %s", name, reason.strip()[:300])
+        return None
+
+
+def _compiled(compiler: str, source: Path) -> Path:
+    """The library made of this source, found in the cache or put there."""
+    headers = sorted(source.parent.glob("*.h"))
+    made_of = (*(path.read_bytes() for path in (source, *headers)), " ".join((compiler, *FLAGS)).encode(), _processor())
+    key = hashlib.sha256(b"\0".join(made_of)).hexdigest()[:16]
+    path = _cache_folder() / f"{source.stem}-{key}.so"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            command = [compiler, *FLAGS, str(source), "-o", str(temporary)]
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=COMPILE_SECONDS)
+    return path
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pellucid" / "native"
+
+
+def _processor() -> bytes:
+    """What the processor can do: a home may be shared among machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_bytes().splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}".encode()
+    return b"".join(line for line in lines[:64] if line.startswith((b"model name", b"flags", b"Features")))

@@ -1,0 +1,57 @@
+"""Layer normalisation over channels in one pass, forward and backward, that keeps the image's type.
+
+Its specification is ``blocks.norm.LayerNorm``, which runs on PyTorch's operators wherever this does not.
+"""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pellucid.kernels import dispatch
+
+SOURCE = "layer_norm"
+applies = partial(dispatch.applies, SOURCE)
+
+
+def normalise(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """(x - mean) / √(variance + eps) · weight + bias, over the channels of each pixel.
+
+    Args:
+        x: (B, C, H, W), float32 or bfloat16; arithmetic is float32.
+        weight, bias: (C,).
+        eps: keeps flat pixels finite.
+
+    Returns:
+        (B, C, H, W), channels-last, of x's type.
+    """
+    result: Tensor = _Normalise.apply(x, weight, bias, eps)  # pyright: ignore[reportAssignmentType]
+    return result
+
+
+class _Normalise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+        x, weight, bias = dispatch.channels_last(x), weight.float().contiguous(), bias.float().contiguous()
+        if weight.shape != (x.shape[1],) or bias.shape != weight.shape:
+            raise ValueError(f"weight {tuple(weight.shape)} and bias {tuple(bias.shape)} do not fit {tuple(x.shape)}")
+        out = torch.empty_like(x)
+        dispatch.run(SOURCE, "forward", *_layout(x), eps, x.dtype == torch.bfloat16, x, weight, bias, out)
+        ctx.save_for_backward(x, weight)
+        ctx.eps = eps
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        grad = dispatch.channels_last(grads[0].to(x.dtype))
+        grad_x, grad_weight, grad_bias = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(weight)
+        arrays = (x, weight, grad, grad_x, grad_weight, grad_bias)
+        dispatch.run(SOURCE, "backward", *_layout(x), ctx.eps, x.dtype == torch.bfloat16, *arrays)
+        return grad_x, grad_weight, grad_bias, None
+
+
+def _layout(x: Tensor) -> tuple[int, int]:
+    batch, channels, height, width = x.shape
+    return batch * height * width, channels

@@ -1,0 +1,301 @@
+// Attention inside windows, forward and backward, that never leaves the cache: one window and head at a time,
+// its queries, keys, values and scores in a few dozen kilobytes, whatever the size of the image.
+//
+// window_attention.py says what is computed and checks what it passes; this file only computes.
+
+#include "simd.h"
+
+namespace {
+
+constexpr int ROWS = 8;  // of a block that the matrix product keeps in registers
+constexpr float HIDDEN = -1e30f;  // the logit of a key that is no pixel: its weight is exactly 0
+constexpr float OTHER_REGION = -100.0f;  // Swin's value, as in blocks/window.py
+
+// c[m][n] = sum over k of a[m * a_row + k * a_column] * b[k][n]; m in ROWS, n in LANES * WIDE
+template <int WIDE>
+inline void product_block(int depth, const float* a, int a_row, int a_column, const float* b, int b_row, float* c,
+                          int c_row) {
+    Vec sum[ROWS][WIDE] = {};
+    for (int k = 0; k < depth; ++k, a += a_column, b += b_row) {
+        Vec right[WIDE];
+#pragma GCC unroll 2
+        for (int n = 0; n < WIDE; ++n) right[n] = load(b + n * LANES);
+#pragma GCC unroll 8
+        for (int m = 0; m < ROWS; ++m)
+#pragma GCC unroll 2
+            for (int n = 0; n < WIDE; ++n) sum[m][n] += a[m * a_row] * right[n];
+    }
+#pragma GCC unroll 8
+    for (int m = 0; m < ROWS; ++m)
+#pragma GCC unroll 2
+        for (int n = 0; n < WIDE; ++n) store(c + m * c_row + n * LANES, sum[m][n]);
+}
+
+// (rows x depth) times (depth x columns); a may be read along either axis
+void product(int rows, int columns, int depth, const float* a, int a_row, int a_column, const float* b, float* c) {
+    for (int n = 0; n < columns;) {
+        const bool wide = n + 2 * LANES <= columns;
+        for (int m = 0; m < rows; m += ROWS) {
+            const auto block = wide ? product_block<2> : product_block<1>;
+            block(depth, a + m * a_row, a_row, a_column, b + n, columns, c + m * columns + n, columns);
+        }
+        n += wide ? 2 * LANES : LANES;
+    }
+}
+
+struct Shape {
+    int batch, height, width, heads, head_dim, window, shift;
+
+    int tokens() const { return window * window; }
+    int padded_tokens() const { return padded(tokens()); }
+    int padded_dim() const { return padded(head_dim); }
+    int window_rows() const { return (height + window - 1) / window; }
+    int window_columns() const { return (width + window - 1) / window; }
+    int64_t windows() const { return int64_t(batch) * window_rows() * window_columns(); }
+};
+
+// The tokens of one window of the image, padded to whole windows and rolled by -shift
+struct Window {
+    std::vector<int64_t> pixel;  // its place in the batch, or -1 where the image has none
+    std::vector<int> region;     // tokens of different regions were brought together by the roll
+    bool mixed;
+
+    explicit Window(const Shape& s) : pixel(s.padded_tokens(), -1), region(s.padded_tokens(), 0), mixed(false) {}
+
+    void move_to(const Shape& s, int64_t index) {
+        const int columns = s.window_columns(), rows = s.window_rows(), side = s.window;
+        const int column = index % columns, row = index / columns % rows;
+        const int64_t image = index / columns / rows;
+        const int padded_height = rows * side, padded_width = columns * side;
+        mixed = s.shift && (row == rows - 1 || column == columns - 1);
+        for (int i = 0; i < side; ++i)
+            for (int j = 0; j < side; ++j) {
+                const int rolled_y = row * side + i, rolled_x = column * side + j;
+                const int y = (rolled_y + s.shift) % padded_height, x = (rolled_x + s.shift) % padded_width;
+                const bool inside = y < s.height && x < s.width;
+                pixel[i * side + j] = inside ? (image * s.height + y) * s.width + x : -1;
+                region[i * side + j] = (rolled_y >= padded_height - s.shift) * 2 + (rolled_x >= padded_width - s.shift);
+            }
+    }
+};
+
+// Scratch for one window and head, each matrix row by row
+struct Scratch {
+    int tokens, dim;  // padded
+    Memory memory;
+    float *q, *k, *v, *k_t, *v_t, *logits, *dense, *weights, *out, *grad;
+
+    explicit Scratch(const Shape& s)
+        : tokens(s.padded_tokens()), dim(s.padded_dim()), memory(size_t(tokens) * (7 * dim + 3 * tokens)) {
+        for (float** part : {&q, &k, &v, &k_t, &v_t, &out, &grad}) *part = memory.take(size_t(tokens) * dim);
+        for (float** part : {&logits, &dense, &weights}) *part = memory.take(size_t(tokens) * tokens);
+    }
+};
+
+// One head of the window's tokens, times a factor; zeros where there is no pixel
+template <typename T>
+void gather(const Shape& s, const Window& window, const T* image, int channels, int first, float factor, float* out) {
+    const int dim = s.padded_dim();
+    for (int t = 0; t < s.tokens(); ++t) {
+        float* row = out + t * dim;
+        if (window.pixel[t] < 0) {
+            std::fill(row, row + dim, 0.0f);
+            continue;
+        }
+        const T* from = image + window.pixel[t] * channels + first;
+        for (int c = 0; c < s.head_dim; c += LANES) store(row + c, read(from + c, s.head_dim - c) * factor);
+    }
+}
+
+template <typename T>
+void scatter(const Shape& s, const Window& window, const float* rows, float factor, int channels, int first, T* image) {
+    const int dim = s.padded_dim();
+    for (int t = 0; t < s.tokens(); ++t)
+        if (window.pixel[t] >= 0) {
+            T* to = image + window.pixel[t] * channels + first;
+            for (int c = 0; c < s.head_dim; c += LANES) write(to + c, load(rows + t * dim + c) * factor, s.head_dim - c);
+        }
+}
+
+void transpose(int rows, int columns, const float* from, float* to) {
+    for (int r = 0; r < rows; ++r)
+        for (int c = 0; c < columns; ++c) to[c * rows + r] = from[r * columns + c];
+}
+
+// The weighting: dense * softmax(logits) + sparse * relu(logits)^power
+struct Mixture {
+    float dense, sparse;
+    bool squared;
+};
+
+// logits = q k^T + bias, with what may not be seen hidden
+void find_logits(const Shape& s, const Window& window, const float* bias, Scratch& x) {
+    const int n = x.tokens, tokens = s.tokens();
+    transpose(n, x.dim, x.k, x.k_t);
+    product(n, n, x.dim, x.q, x.dim, 1, x.k_t, x.logits);
+    for (int i = 0; i < tokens; ++i)
+        for (int j = 0; j < tokens; ++j) x.logits[i * n + j] += bias[i * tokens + j];
+    if (window.mixed)
+        for (int i = 0; i < tokens; ++i)
+            for (int j = 0; j < tokens; ++j)
+                x.logits[i * n + j] += window.region[i] != window.region[j] ? OTHER_REGION : 0.0f;
+    for (int j = 0; j < n; ++j)
+        if (window.pixel[j] < 0)
+            for (int i = 0; i < n; ++i) x.logits[i * n + j] = HIDDEN;
+}
+
+inline Vec relu(Vec x) { return x < Vec{} ? Vec{} : x; }  // keeps what is undefined
+
+// dense = softmax(logits), by rows; weights = the mixture
+void find_weights(const Mixture& mix, Scratch& x) {
+    const int n = x.tokens;
+    for (int i = 0; i < n; ++i) {
+        const float* logits = x.logits + i * n;
+        float *dense = x.dense + i * n, *weights = x.weights + i * n;
+        Vec highest = load(logits);
+        for (int j = LANES; j < n; j += LANES) highest = larger(highest, load(logits + j));
+        const float top = across(highest, larger);
+        Vec sums{};
+        for (int j = 0; j < n; j += LANES) {
+            const Vec e = exp(load(logits + j) - top);
+            store(dense + j, e);
+            sums += e;
+        }
+        const float scale = 1.0f / total(sums);
+        for (int j = 0; j < n; j += LANES) {
+            const Vec p = load(dense + j) * scale, positive = relu(load(logits + j));
+            store(dense + j, p);
+            store(weights + j, mix.dense * p + mix.sparse * (mix.squared ? positive * positive : positive));
+        }
+    }
+}
+
+template <typename T>
+void forward_some(const Shape& s, const Mixture& mix, const T* q, const T* kv, const float* bias, T* out,
+                  int64_t first, int64_t last) {
+    const int channels = s.heads * s.head_dim;
+    const float scale = 1.0f / __builtin_sqrtf(s.head_dim);
+    Window window(s);
+    Scratch x(s);
+    for (int64_t index = first; index < last; ++index) {
+        window.move_to(s, index);
+        for (int head = 0; head < s.heads; ++head) {
+            const int at = head * s.head_dim;
+            gather(s, window, q, channels, at, scale, x.q);
+            gather(s, window, kv, 2 * channels, at, 1.0f, x.k);
+            gather(s, window, kv, 2 * channels, channels + at, 1.0f, x.v);
+            find_logits(s, window, bias + size_t(head) * s.tokens() * s.tokens(), x);
+            find_weights(mix, x);
+            product(x.tokens, x.dim, x.tokens, x.weights, x.tokens, 1, x.v, x.out);
+            scatter(s, window, x.out, 1.0f, channels, at, out);
+        }
+    }
+}
+
+// Gradients of the logits take the place of the logits; what the mixture's factors get is added up
+void find_logit_gradients(const Mixture& mix, Scratch& x, const float* weight_gradients, double& dense_gradient,
+                          double& sparse_gradient) {
+    const int n = x.tokens;
+    for (int i = 0; i < n; ++i) {
+        float* logits = x.logits + i * n;
+        const float *dense = x.dense + i * n, *g = weight_gradients + i * n;
+        Vec dots{}, sparse_dots{};
+        for (int j = 0; j < n; j += LANES) {
+            const Vec positive = relu(load(logits + j));
+            dots += load(dense + j) * load(g + j);
+            sparse_dots += (mix.squared ? positive * positive : positive) * load(g + j);
+        }
+        const float dot = total(dots);
+        dense_gradient += dot;
+        sparse_gradient += total(sparse_dots);
+        for (int j = 0; j < n; j += LANES) {
+            const Vec logit = load(logits + j), up = load(g + j);
+            const Vec slope = mix.squared ? 2.0f * relu(logit) : (logit > Vec{} ? all(1.0f) : Vec{});
+            store(logits + j, mix.dense * load(dense + j) * (up - dot) + mix.sparse * slope * up);
+        }
+    }
+}
+
+template <typename T>
+void backward_some(const Shape& s, const Mixture& mix, const T* q, const T* kv, const float* bias, const T* grad,
+                   T* grad_q, T* grad_kv, float* grad_bias, double* grad_mix, int64_t first, int64_t last) {
+    const int channels = s.heads * s.head_dim, tokens = s.tokens();
+    const float scale = 1.0f / __builtin_sqrtf(s.head_dim);
+    Window window(s);
+    Scratch x(s);
+    for (int64_t index = first; index < last; ++index) {
+        window.move_to(s, index);
+        for (int head = 0; head < s.heads; ++head) {
+            const int at = head * s.head_dim, n = x.tokens;
+            gather(s, window, q, channels, at, scale, x.q);
+            gather(s, window, kv, 2 * channels, at, 1.0f, x.k);
+            gather(s, window, kv, 2 * channels, channels + at, 1.0f, x.v);
+            gather(s, window, grad, channels, at, 1.0f, x.grad);
+            find_logits(s, window, bias + size_t(head) * tokens * tokens, x);
+            find_weights(mix, x);
+
+            product(n, x.dim, n, x.weights, 1, n, x.grad, x.out);  // of v: weights^T grad
+            scatter(s, window, x.out, 1.0f, 2 * channels, channels + at, grad_kv);
+
+            transpose(n, x.dim, x.v, x.v_t);
+            product(n, n, x.dim, x.grad, x.dim, 1, x.v_t, x.weights);  // of the weights: grad v^T
+            find_logit_gradients(mix, x, x.weights, grad_mix[0], grad_mix[1]);
+            float* bias_sum = grad_bias + size_t(head) * tokens * tokens;
+            for (int i = 0; i < tokens; ++i)
+                for (int j = 0; j < tokens; ++j) bias_sum[i * tokens + j] += x.logits[i * n + j];
+
+            product(n, x.dim, n, x.logits, n, 1, x.k, x.out);
+            scatter(s, window, x.out, scale, channels, at, grad_q);
+            product(n, x.dim, n, x.logits, 1, n, x.q, x.out);
+            scatter(s, window, x.out, 1.0f, 2 * channels, at, grad_kv);
+        }
+    }
+}
+
+template <typename T>
+void forward(const Shape& s, const Mixture& mix, const void* q, const void* kv, const float* bias, void* out,
+             int threads) {
+    share(s.windows(), threads, [=](int, int64_t first, int64_t last) {
+        forward_some(s, mix, (const T*)q, (const T*)kv, bias, (T*)out, first, last);
+    });
+}
+
+template <typename T>
+void backward(const Shape& s, const Mixture& mix, const void* q, const void* kv, const float* bias, const void* grad,
+              void* grad_q, void* grad_kv, float* grad_bias, float* grad_mix, int threads) {
+    const size_t size = size_t(s.heads) * s.tokens() * s.tokens();
+    std::vector<float> sums(size * threads, 0.0f);
+    std::vector<double> mix_sums(2 * threads, 0.0);
+    float* all_sums = sums.data();
+    double* all_mix_sums = mix_sums.data();
+    share(s.windows(), threads, [=](int thread, int64_t first, int64_t last) {
+        backward_some(s, mix, (const T*)q, (const T*)kv, bias, (const T*)grad, (T*)grad_q, (T*)grad_kv,
+                      all_sums + size * thread, all_mix_sums + 2 * thread, first, last);
+    });
+    for (int t = 0; t < threads; ++t) {
+        for (size_t i = 0; i < size; ++i) grad_bias[i] += sums[size * t + i];
+        grad_mix[0] += float(mix_sums[2 * t]);
+        grad_mix[1] += float(mix_sums[2 * t + 1]);
+    }
+}
+
+}  // namespace
+
+extern "C" {
+
+void window_attention_forward(const int32_t* shape, const float* mixture, int64_t squared, int64_t half, const void* q,
+                              const void* kv, const float* bias, void* out, int64_t threads) {
+    const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6]};
+    const Mixture mix{mixture[0], mixture[1], bool(squared)};
+    (half ? forward<BFloat16> : forward<float>)(s, mix, q, kv, bias, out, threads);
+}
+
+void window_attention_backward(const int32_t* shape, const float* mixture, int64_t squared, int64_t half, const void* q,
+                               const void* kv, const float* bias, const void* grad, void* grad_q, void* grad_kv,
+                               float* grad_bias, float* grad_mixture, int64_t threads) {
+    const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6]};
+    const Mixture mix{mixture[0], mixture[1], bool(squared)};
+    (half ? backward<BFloat16> : backward<float>)(s, mix, q, kv, bias, grad, grad_q, grad_kv, grad_bias, grad_mixture,
+                                                  threads);
+}
+}

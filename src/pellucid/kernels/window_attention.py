@@ -1,0 +1,85 @@
+"""Attention inside windows in one pass, forward and backward, with no scores in memory (``window_attention.cpp``).
+
+Its specification is ``blocks.attention.WindowAttention``, which runs on PyTorch's operators wherever this does not.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pellucid.kernels import dispatch
+
+SOURCE = "window_attention"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """How an image is cut: windows of ``window``² pixels, displaced by ``shift`` up and left, and its heads."""
+
+    heads: int
+    window: int
+    shift: int
+
+
+def applies(x: Tensor) -> bool:
+    """Whether ``attend`` can be given what a convolution makes of this."""
+    return dispatch.applies(SOURCE, x, dispatch.after_convolution(x))
+
+
+def attend(q: Tensor, kv: Tensor, bias: Tensor, mixture: Tensor, windows: Windows, *, squared: bool) -> Tensor:
+    """Mix the values of each window by d · softmax(l) + s · relu(l)^p, with l = q·kᵀ/√(C/heads) + bias.
+
+    Pixels that the shift brought together from opposite edges have 100 taken from their l. Outside of the image
+    there is nothing to be seen.
+
+    Args:
+        q: (B, C, H, W), float32 or bfloat16, with heads consecutive in C.
+        kv: (B, 2C, H, W), of the same type, keys before values.
+        bias: (heads, N, N), N = window².
+        mixture: d and s, (2,).
+        windows: how q and kv are cut.
+        squared: whether p is 2, not 1.
+
+    Returns:
+        (B, C, H, W), channels-last, of q's type. Arithmetic is float32 throughout.
+    """
+    result: Tensor = _Attend.apply(q, kv, bias, mixture, windows, squared)  # pyright: ignore[reportAssignmentType]
+    return result
+
+
+class _Attend(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, q: Tensor, kv: Tensor, bias: Tensor, mixture: Tensor, windows: Windows, squared: bool
+    ) -> Tensor:
+        q, kv = dispatch.channels_last(q), dispatch.channels_last(kv)
+        bias, mixture = bias.float().contiguous(), mixture.float().contiguous()
+        out = torch.empty_like(q)
+        _call("forward", windows, squared, mixture, (q, kv, bias, out))
+        ctx.save_for_backward(q, kv, bias, mixture)
+        ctx.windows, ctx.squared = windows, squared
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        q, kv, bias, mixture = ctx.saved_tensors
+        grad = dispatch.channels_last(grads[0].to(q.dtype))
+        grad_q, grad_kv = torch.empty_like(q), torch.empty_like(kv)
+        grad_bias, grad_mixture = torch.zeros_like(bias), torch.zeros_like(mixture)
+        results = (grad_q, grad_kv, grad_bias, grad_mixture)
+        _call("backward", ctx.windows, ctx.squared, mixture, (q, kv, bias, grad, *results))
+        return grad_q, grad_kv, grad_bias, grad_mixture, None, None
+
+
+def _call(direction: str, windows: Windows, squared: bool, mixture: Tensor, arrays: tuple[Tensor, ...]) -> None:
+    q, kv, bias = arrays[:3]
+    batch, channels, height, width = q.shape
+    heads, tokens = windows.heads, windows.window**2
+    if kv.shape != (batch, 2 * channels, height, width) or kv.dtype != q.dtype:
+        raise ValueError(f"keys and values {tuple(kv.shape)} do not fit queries {tuple(q.shape)}")
+    if channels % heads or bias.shape != (heads, tokens, tokens):
+        raise ValueError(f"a bias {tuple(bias.shape)} and {channels} channels do not fit {windows}")
+    shape = (batch, height, width, heads, channels // heads, windows.window, windows.shift)
+    dispatch.run(SOURCE, direction, shape, mixture, squared, q.dtype == torch.bfloat16, *arrays)

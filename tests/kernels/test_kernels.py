@@ -1,0 +1,181 @@
+"""Every fused operation against the block that is its specification, in values and gradients."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pellucid.blocks.attention import WindowAttention
+from pellucid.blocks.feedforward import FRFN
+from pellucid.blocks.norm import LayerNorm
+from pellucid.blocks.weighting import AdaptiveSparse, Mixture, Softmax, Sparse
+from pellucid.kernels import dispatch, feature_gate, layer_norm, window_attention
+from pellucid.kernels.compiler import library
+
+pytestmark = pytest.mark.skipif(library("layer_norm") is None, reason="no C++ compiler")
+
+SIZES = ((8, 8), (16, 24), (1, 1), (3, 30), (13, 17), (33, 5))
+TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 2e-2}
+
+
+def outcomes(block: nn.Module, x: Tensor) -> list[Tensor]:
+    """What a block gives, and the gradients of its input and weights for a fixed gradient of the result."""
+    x = x.clone().requires_grad_()
+    block.zero_grad()
+    y = block(x)
+    y.double().backward(torch.randn(y.shape, generator=torch.Generator().manual_seed(1)).double())
+    assert x.grad is not None
+    return [y.detach(), x.grad, *(p.grad for p in block.parameters() if p.grad is not None)]
+
+
+def compare(monkeypatch: pytest.MonkeyPatch, block: nn.Module, kernel: str, x: Tensor) -> None:
+    """The kernel's outcomes against those of PyTorch's operators in float64; its outputs begin as NaN."""
+    block.to(x.dtype)
+    calls: list[str] = []
+    run, empty_like, new_empty = dispatch.run, torch.empty_like, Tensor.new_empty
+
+    def counted(name: str, *arguments: object) -> None:
+        calls.append(name)
+        run(name, *arguments)  # pyright: ignore[reportArgumentType]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dispatch, "run", counted)
+        patch.setattr(torch, "empty_like", lambda *a, **k: empty_like(*a, **k).fill_(torch.nan))
+        patch.setattr(Tensor, "new_empty", lambda *a, **k: new_empty(*a, **k).fill_(torch.nan))
+        got = outcomes(block, x)
+    assert calls.count(kernel) == 2, "forward and backward"
+
+    block.double()
+    monkeypatch.setattr(dispatch, "library", lambda name: None)
+    wanted = outcomes(block, x.double())
+    monkeypatch.undo()
+    for ours, theirs in zip(got, wanted, strict=True):
+        torch.testing.assert_close(
+            ours.double(), theirs, rtol=0, atol=TOLERANCE[x.dtype] * max(theirs.abs().max().item(), 1e-3)
+        )
+
+
+def image(channels: int, size: tuple[int, int], dtype: torch.dtype = torch.float32, batch: int = 2) -> Tensor:
+    rng = torch.Generator().manual_seed(channels + size[0])
+    return torch.randn(batch, channels, *size, generator=rng).to(dtype)
+
+
+@pytest.fixture(params=[1, 3], ids=["one thread", "three threads"])
+def threads(request: pytest.FixtureRequest):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+def lively(block: nn.Module) -> nn.Module:
+    """With weights large enough that every branch matters."""
+    torch.manual_seed(0)
+    for parameter in block.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return block
+
+
+@pytest.mark.usefixtures("threads")
+class TestWindowAttention:
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("shift", [0, 4])
+    def test_any_size(self, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], shift: int) -> None:
+        block = lively(WindowAttention(32, 2, AdaptiveSparse(), shift=shift))
+        compare(monkeypatch, block, "window_attention", image(32, size))
+
+    @pytest.mark.parametrize(
+        "weighting", [Softmax, Sparse, AdaptiveSparse, lambda: AdaptiveSparse(squared=False)], ids=str
+    )
+    def test_weightings(self, monkeypatch: pytest.MonkeyPatch, weighting: Callable[[], Mixture]) -> None:
+        block = lively(WindowAttention(16, 1, weighting(), shift=4))
+        compare(monkeypatch, block, "window_attention", image(16, (20, 19)))
+
+    @pytest.mark.parametrize(
+        ("channels", "heads", "window"), [(8, 1, 8), (12, 4, 7), (64, 1, 4), (40, 2, 8), (3, 3, 1)]
+    )
+    def test_heads_and_windows(self, monkeypatch: pytest.MonkeyPatch, channels: int, heads: int, window: int) -> None:
+        block = lively(WindowAttention(channels, heads, AdaptiveSparse(), window=window, shift=window // 2))
+        compare(monkeypatch, block, "window_attention", image(channels, (21, 18)))
+
+    def test_bfloat16(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        block = WindowAttention(32, 2, AdaptiveSparse(), shift=4)
+        compare(monkeypatch, block, "window_attention", image(32, (20, 19), torch.bfloat16))
+
+    def test_undefined_values_stay_undefined(self) -> None:
+        x = image(32, (16, 16))
+        x[0, 0, 3, 4] = torch.nan
+        y = WindowAttention(32, 2, AdaptiveSparse())(x)
+        assert y[0, :, :8, :8].isnan().all() and y[0, :, 8:].isfinite().all() and y[1].isfinite().all()
+
+    def test_what_does_not_fit_is_refused(self) -> None:
+        windows = window_attention.Windows(heads=2, window=8, shift=0)
+        q, kv, mixture = torch.ones(1, 4, 8, 8), torch.ones(1, 8, 8, 8), torch.ones(2)
+        for keys, bias in ((kv[:, 1:], torch.ones(2, 64, 64)), (kv, torch.ones(1, 64, 64)), (kv.double(), kv)):
+            with pytest.raises(ValueError, match="fit"):
+                window_attention.attend(q, keys, bias, mixture, windows, squared=True)
+
+
+@pytest.mark.usefixtures("threads")
+class TestLayerNorm:
+    @pytest.mark.parametrize("channels", [1, 7, 16, 20, 48])
+    @pytest.mark.parametrize("dtype", list(TOLERANCE))
+    def test_against_pytorch(self, monkeypatch: pytest.MonkeyPatch, channels: int, dtype: torch.dtype) -> None:
+        compare(monkeypatch, lively(LayerNorm(channels)), "layer_norm", image(channels, (13, 17), dtype))
+
+    def test_far_from_zero(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        compare(monkeypatch, lively(LayerNorm(20)), "layer_norm", image(20, (9, 5)) + 30)
+
+    def test_what_does_not_fit_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="fit"):
+            layer_norm.normalise(torch.ones(1, 4, 2, 2), torch.ones(3), torch.ones(3), 1e-5)
+
+
+@pytest.mark.usefixtures("threads")
+class TestFeatureGate:
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("hidden", [16, 21])
+    def test_any_size(self, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], hidden: int) -> None:
+        compare(monkeypatch, lively(FRFN(8, hidden)), "feature_gate", image(8, size))
+
+    def test_bfloat16(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        compare(monkeypatch, FRFN(16, 32), "feature_gate", image(16, (13, 17), torch.bfloat16))
+
+    def test_gelu_is_exact_far_out(self) -> None:
+        x = torch.cat([torch.linspace(-12, 12, 4001), torch.tensor([-1e4, 1e4, 0.0])])
+        centre = torch.zeros(1, 1, 3, 3)
+        expanded = torch.stack([torch.full_like(x, 40.0), x])[None, :, None]
+        got = feature_gate.gate(expanded, centre, torch.full((1,), 40.0))[0, 0, 0] / 40
+        wanted = nn.functional.gelu(x.double())
+        assert (got - wanted).abs().le(2e-7 * x.abs().clamp_min(1)).all()
+
+    def test_undefined_values_stay_undefined(self) -> None:
+        x = image(8, (9, 9))
+        x[0, 5, 4, 4] = torch.nan
+        y = FRFN(8, 16)(x)
+        assert y[0, :, 3:6, 3:6].isnan().all() and y[0, :, :3].isfinite().all()
+
+    def test_what_does_not_fit_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="fit"):
+            feature_gate.gate(torch.ones(1, 6, 4, 4), torch.ones(2, 1, 3, 3), torch.ones(2))
+
+
+class TestWhereTheyApply:
+    def test_not_to_other_types_or_places(self) -> None:
+        assert layer_norm.applies(torch.ones(1, 1, 1, 1))
+        assert not layer_norm.applies(torch.ones(1, 1, 1, 1, dtype=torch.float64))
+        assert not layer_norm.applies(torch.ones(1, 1, 1, 1, device="meta"))
+
+    def test_by_what_autocast_makes_of_it(self) -> None:
+        x = torch.ones(1, 4, 8, 8)
+        with torch.autocast("cpu", torch.float16):
+            assert not window_attention.applies(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert window_attention.applies(x)
+
+    def test_not_in_a_traced_network(self) -> None:
+        block = FRFN(8, 16).eval()
+        x = image(8, (5, 6))
+        exported = torch.export.export(block, (x,)).module()
+        torch.testing.assert_close(exported(x), block(x), rtol=0, atol=1e-5)
