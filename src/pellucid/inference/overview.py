@@ -1,9 +1,13 @@
 """What a network did to a small copy of a picture, done to the picture itself.
 
 Haze is J = (I - A)/t + A, with a transmission t and an airlight A that hardly change from pixel to pixel: near each
-place an affine function of the hazy picture, whatever its size. So a network may see the whole scene at once, small,
-and its effect be carried to full size: no tile knows more than another, and no detail passes through the network.
-The local fit is the fast guided filter's (He and Sun, "Fast Guided Filter", 2015), with the picture as its own guide.
+place an affine function of the hazy picture, whatever its size. Drops on glass are the opposite: beside them nothing
+changes, and what is behind them has nothing to do with what they show. Both need a look at the whole scene, small; then
+each place's contrast is changed by as much as the network changed it, and its mean becomes what the network made of it.
+No tile knows more than another, and detail that stays never passes through the network.
+
+How contrast changed is the slope of the fast guided filter (He and Sun, "Fast Guided Filter", 2015), with the picture as
+its own guide: near 1/t in haze, 1 beside drops and 0 in them.
 """
 
 from collections.abc import Iterator
@@ -34,7 +38,8 @@ def carry_over(
     Yields:
         The number of the first row, and the rows from there on.
     """
-    slope, offset = _local_fit(before, after)
+    slope = _local_slope(before, after)
+    offset = after - slope * before  # shrunk again, the result is what the network gave
     height, width, _ = pixels.shape
     columns = _places(np.arange(width), width, slope.shape[1])
     for top in range(0, height, STRIP):
@@ -43,10 +48,10 @@ def carry_over(
         yield top, _enlarged(slope, rows, columns) * strip + _enlarged(offset, rows, columns)
 
 
-def _local_fit(before: NDArray[np.float32], after: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Slopes and offsets (h, w, C) with after ≈ slope · before + offset around each pixel.
+def _local_slope(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
+    """By how much (h, w, C) contrast grew around each pixel: the slope of an affine fit of ``after`` to ``before``.
 
-    A window without contrast says nothing about its slope: there it is the picture's as a whole.
+    A window without contrast says nothing: there it is the picture's as a whole.
     """
     x, y = (torch.from_numpy(image.astype(np.float64)).permute(2, 0, 1) for image in (before, after))
     x_mean, y_mean = _window_mean(x), _window_mean(y)
@@ -55,9 +60,8 @@ def _local_fit(before: NDArray[np.float32], after: NDArray[np.float32]) -> tuple
     x_all, y_all = (image - image.mean((1, 2), keepdim=True) for image in (x, y))
     overall = ((x_all * y_all).mean((1, 2)) + TRUST) / ((x_all**2).mean((1, 2)) + TRUST)
     slope = (covariance + TRUST * overall[:, None, None]) / (variance + TRUST)
-    offset = y_mean - slope * x_mean
-    slope, offset = (_window_mean(fit).permute(1, 2, 0).float().numpy() for fit in (slope, offset))
-    return slope, offset
+    smooth: NDArray[np.float32] = _window_mean(slope).permute(1, 2, 0).float().numpy()
+    return smooth
 
 
 def _window_mean(image: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ def derain(train: Path, val: Path | None, out: Path) -> TrainConfig:
     Score: 41.07, 35.34 and 27.60 on drizzle, medium and heavy rain (input 39.38, 29.19 and 20.59), 1.0 hours, with the
         Charbonnier loss. Seen by us.
     """
-    data = _clean(train, val, {"rain": {"probability": 0.93}}, _levels("rain", "drizzle", "medium", "heavy"))
+    data = _clean(train, val, {"rain": {"probability": 0.8}}, _levels("rain", "drizzle", "medium", "heavy"))
     return _config("derain", data, out, start=DENOISE, stages=_growing(4500, 500), lr=5e-4)
 
 
@@ -84,7 +84,7 @@ def dehaze(train: Path, val: Path | None, out: Path) -> TrainConfig:
     Score: 23.35, 19.47 and 14.75 on light, medium and dense haze (input 19.48, 14.61 and 11.77), 0.4 hours, in two
         runs, and far from its end. Seen by us.
     """
-    degrade: Degradations = {"haze": {"probability": 0.85}}
+    degrade: Degradations = {"haze": {"probability": 0.7, "optical_depth": (0.3, 2.0)}}
     data = _clean(train, val, degrade, _levels("haze", "light", "medium", "dense"), crop=256, longest=384)
     return _config("dehaze", data, out, start=DENOISE, stages=(Stage(patch=160, batch=3, iterations=900),))
 
@@ -111,16 +111,19 @@ def defocus(train: Path, val: Path | None, out: Path) -> TrainConfig:
 
 
 def _blurred(train: Path, val: Path | None, kind: str, **strengths: tuple[float, float]) -> DataConfig:
-    degrade: Degradations = {kind: {"probability": 0.93, **strengths}, "gaussian": {"low": 0, "high": 5}}
+    noise = {"low": 0, "high": 5, "probability": 0.5}
+    degrade: Degradations = {kind: {"probability": 0.8, **strengths}, "gaussian": noise}
     one_percent = {"gaussian": {"low": 2.55, "high": 2.55}}
     val_degrade = {
-        name: {**options, **one_percent} for name, options in _levels(kind, "slight", "medium", "strong").items()
+        name: {**options, **(one_percent if name != "clean" else {})}
+        for name, options in _levels(kind, "slight", "medium", "strong").items()
     }
     return _clean(train, val, degrade, val_degrade)
 
 
 def _levels(name: str, *levels: str) -> dict[str, Degradations]:
-    return {level: {name: {"level": level}} for level in levels}
+    """To validate on: these presets, and photographs that nothing is wrong with."""
+    return {level: {name: {"level": level}} for level in levels} | {"clean": {name: {"probability": 0}}}
 
 
 def _clean(
