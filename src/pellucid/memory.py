@@ -24,6 +24,15 @@ def keep_freed_memory() -> bool:
     return mallopt is not None and bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
 
 
+def peak_bytes() -> int:
+    """The most memory that this process has held at once; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def available_bytes(device: torch.device) -> int:
     """Memory that could be allocated on a device now; a container's own limit counts."""
     if device.type == "cuda":

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -39,8 +40,14 @@ def test_restore_reports_as_json(command: Run, photo_file: Path, weights: Path, 
     )
     assert code == 0
     assert json.loads(printed) == json.loads(report.read_text())
-    (file,) = json.loads(printed)["files"]
-    assert (file["width"], file["height"], file["error"]) == (30, 20, None)
+    summary = json.loads(printed)
+    assert summary["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert summary["settings"] == {"tile": "auto", "overlap": 64, "precision": "fp32", "device": "auto"}
+    (file,) = summary["files"]
+    assert (file["read"]["width"], file["read"]["height"], file["error"]) == (30, 20, None)
+    assert (file["read"]["format"], file["read"]["depth"], file["read"]["channels"]) == ("PNG", "uint8", 3)
+    assert file["watch"] == {"tiles": 1, "events": [], "taken_for_clean": False}
+    assert file["peak_bytes"] > 10**7
 
 
 def test_a_folder_with_one_bad_file_exits_1_and_writes_the_rest(

@@ -1,5 +1,6 @@
 """Tensors out of a file, without ever running what is in it."""
 
+import hashlib
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -41,6 +42,12 @@ def read_weights(path: str | PathLike[str]) -> StoredWeights:
     if head.startswith(b"PK\x03\x04") or head.startswith(b"\x80"):
         return _read_torch(path)
     raise CheckpointError(f"{path}: not a weights file; it looks like {_describe(head)}")
+
+
+def file_digest(path: str | PathLike[str]) -> str:
+    """SHA-256 of a file, which tells one set of weights from another whatever it is called."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_head(path: Path) -> bytes:

@@ -26,6 +26,8 @@ def restore(
     as_json: options.Json = False,
 ) -> None:
     """Restore pictures. Exit code 1 if some failed; the others are written all the same."""
+    from pellucid import __version__
+    from pellucid.checkpoints import file_digest
     from pellucid.cli.progress import FileProgress
     from pellucid.inference import restore_files
 
@@ -49,7 +51,9 @@ def restore(
             on_result=progress.finish,
             quiet=as_json,
         )
-    summary = options.to_json({"model": weights, "files": [asdict(result) for result in results]})
+    settings = {"tile": tile, "overlap": overlap, "precision": precision, "device": device}
+    described = {"pellucid": __version__, "model": weights, "sha256": file_digest(weights), "settings": settings}
+    summary = options.to_json(described | {"files": [asdict(result) for result in results]})
     if as_json:
         typer.echo(summary)
     if report:

@@ -3,16 +3,54 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pellucid.errors import ImageError, PellucidError
 from pellucid.imaging import Photo, read_photo, write_photo
+from pellucid.inference.guard import Watch
 from pellucid.inference.plan import Job, Plan, plan_files
 from pellucid.inference.restorer import OnTile, Restorer
+from pellucid.memory import peak_bytes
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureFacts:
+    """What was read from a file.
+
+    Attributes:
+        format: Pillow's name of it.
+        width, height: in pixels, upright.
+        channels: 1 for grey, 3 for colour.
+        depth: of a channel: "uint8", "uint16" or "float32".
+        alpha: whether parts may be transparent.
+        carried: what else was found, and goes into the result: of "exif", "icc", "xmp" and "dpi".
+    """
+
+    format: str | None
+    width: int
+    height: int
+    channels: int
+    depth: str
+    alpha: bool
+    carried: tuple[str, ...]
+
+    @classmethod
+    def of(cls, photo: Photo) -> "PictureFacts":
+        """Of a photo that was read."""
+        return cls(
+            format=photo.format,
+            width=photo.width,
+            height=photo.height,
+            channels=photo.channels,
+            depth=photo.pixels.dtype.name,
+            alpha=photo.alpha is not None,
+            carried=tuple(name for name in ("exif", "icc", "xmp", "dpi") if getattr(photo, name) is not None),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,16 +61,21 @@ class FileResult:
         source: the file, or the argument that named none.
         target: where the restored picture is; None if it failed.
         error: why it failed, in one line; None if it did not.
-        width, height: of the picture, in pixels.
+        read: what the file held; None if it could not be read.
+        watch: what happened to its tiles; None if it did not come to that.
+        warnings: what was logged about it.
         seconds: from opening to having written.
+        peak_bytes: the most memory the process has held so far.
     """
 
     source: str
     target: str | None = None
     error: str | None = None
-    width: int = 0
-    height: int = 0
+    read: PictureFacts | None = None
+    watch: Watch | None = None
+    warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    peak_bytes: int = 0
 
 
 def restore_files(
@@ -62,15 +105,16 @@ def restore_files(
     Raises:
         ConfigError: as ``plan_files``, before any work.
     """
-    yield from process_files(
-        inputs,
-        output,
-        lambda photo, job: restorer.restore(photo, on_tile=on_tile),
-        suffix=suffix,
-        overwrite=overwrite,
-        on_plan=on_plan,
-        on_start=on_start,
-    )
+    watches: dict[str, Watch] = {}
+
+    def work(photo: Photo, job: Job) -> Photo:
+        watch = watches[str(job.source)] = Watch()
+        return restorer.restore(photo, on_tile=on_tile, watch=watch)
+
+    for result in process_files(
+        inputs, output, work, suffix=suffix, overwrite=overwrite, on_plan=on_plan, on_start=on_start
+    ):
+        yield replace(result, watch=watches.pop(result.source, None))
 
 
 def process_files(
@@ -106,10 +150,31 @@ def _process_file(
     on_start: Callable[[Job, int], None] | None,
 ) -> FileResult:
     started = time.monotonic()
-    source, target = str(job.source), str(job.target)
+    with _noted_warnings() as warnings:
+        read, error = _process(job, work, overwrite, on_start)
+    return FileResult(
+        source=str(job.source),
+        target=None if error else str(job.target),
+        error=error,
+        read=read,
+        warnings=tuple(warnings),
+        seconds=time.monotonic() - started,
+        peak_bytes=peak_bytes(),
+    )
+
+
+def _process(
+    job: Job,
+    work: Callable[[Photo, Job], Photo],
+    overwrite: bool,
+    on_start: Callable[[Job, int], None] | None,
+) -> tuple[PictureFacts | None, str | None]:
+    """What was read, and why it could not be done, if it could not."""
+    source, target, read = str(job.source), str(job.target), None
     try:
         _check_destination(job.target, overwrite)
         photo = read_photo(job.source)
+        read = PictureFacts.of(photo)
         if on_start:
             on_start(job, photo.width * photo.height)
         result = work(photo, job)
@@ -118,19 +183,35 @@ def _process_file(
     except PellucidError as error:
         message = str(error)
         named = message.startswith((source, target))
-        return FileResult(source=source, error=message if named else f"{source}: {message}")
+        return read, message if named else f"{source}: {message}"
     except OSError as error:
-        return FileResult(source=source, error=f"{error.filename or target}: {error.strerror}")
+        return read, f"{error.filename or target}: {error.strerror}"
     except Exception as error:  # a defect, of ours or of a library: one photo must never end a batch
         log.debug("unexpected", exc_info=True)
-        return FileResult(source=source, error=f"{source}: {type(error).__name__}: {error}".split("\n")[0])
-    return FileResult(
-        source=source,
-        target=target,
-        width=photo.width,
-        height=photo.height,
-        seconds=time.monotonic() - started,
-    )
+        return read, f"{source}: {type(error).__name__}: {error}".split("\n")[0]
+    return read, None
+
+
+class _Notes(logging.Handler):
+    """Collects what is said, beside whoever else listens."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@contextmanager
+def _noted_warnings() -> Generator[list[str]]:
+    """The warnings that pellucid logs in the meantime."""
+    notes, root = _Notes(), logging.getLogger("pellucid")
+    root.addHandler(notes)
+    try:
+        yield notes.lines
+    finally:
+        root.removeHandler(notes)
 
 
 def _check_destination(target: Path, overwrite: bool) -> None:

@@ -6,8 +6,8 @@ changes, and what is behind them has nothing to do with what they show. Both nee
 each place's contrast is changed by as much as the network changed it, and its mean becomes what the network made of it.
 No tile knows more than another, and detail that stays never passes through the network.
 
-How contrast changed is the slope of the fast guided filter (He and Sun, "Fast Guided Filter", 2015), with the picture as
-its own guide: near 1/t in haze, 1 beside drops and 0 in them.
+How contrast changed is the slope of the fast guided filter (He and Sun, "Fast Guided Filter", 2015), with the picture
+as its own guide: near 1/t in haze, 1 beside drops and 0 in them.
 """
 
 from collections.abc import Iterator

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pellucid.errors import ConfigError, ImageError, RestoreError
 from pellucid.imaging import Photo, shrink, to_depth, to_float
+from pellucid.inference.guard import HARMLESS, Box, Watch, find_problem
 from pellucid.inference.overview import carry_over
 from pellucid.inference.tiling import Axis, Span, cover
 from pellucid.memory import available_bytes
@@ -52,6 +53,7 @@ class Restorer:
     precision: str = "fp32"
     device: str | torch.device = "auto"
     _device: torch.device = field(init=False, repr=False)
+    _too_large: float = field(init=False, repr=False, default=math.inf)  # the side of a tile that memory did not bear
 
     def __post_init__(self) -> None:
         self._device = _find_device(self.device)
@@ -65,19 +67,25 @@ class Restorer:
         if self.overlap < 0:
             raise ConfigError(f"overlap must be at least 0, not {self.overlap}")
 
-    def restore(self, photo: Photo, *, on_tile: OnTile | None = None) -> Photo:
+    def restore(self, photo: Photo, *, on_tile: OnTile | None = None, watch: Watch | None = None) -> Photo:
         """Restore a photograph; all but its pixels is carried over, transparency untouched.
+
+        A tile whose result cannot be believed (``guard.find_problem``) is computed again in float32, then in smaller
+        pieces; what then is still wrong stays as it was in the input, with a warning.
 
         Args:
             photo: of any size and depth.
             on_tile: called with the number of pixels finished, as they are.
+            watch: is told about the tiles.
 
         Raises:
-            RestoreError: memory does not suffice for the smallest tile, or the network gives no finite numbers.
+            RestoreError: memory does not suffice for the smallest tile, or no tile at all could be restored.
         """
-        return photo.with_pixels(self.restore_array(photo.pixels, on_tile=on_tile))
+        return photo.with_pixels(self.restore_array(photo.pixels, on_tile=on_tile, watch=watch))
 
-    def restore_array(self, pixels: NDArray[Any], *, on_tile: OnTile | None = None) -> NDArray[Any]:
+    def restore_array(
+        self, pixels: NDArray[Any], *, on_tile: OnTile | None = None, watch: Watch | None = None
+    ) -> NDArray[Any]:
         """Restore (H, W, C) pixels; gives back the same shape (but one view of a dual-pixel pair) and dtype.
 
         Integers are rounded and saturate; floats, nominally in [0, 1], are neither clipped nor rounded.
@@ -97,29 +105,36 @@ class Restorer:
         restored = np.empty((*pixels.shape[:2], channels), pixels.dtype)
         side = self.working_side or max(pixels.shape[:2])
         is_larger = max(pixels.shape[:2]) > side
-        for top, band in self._by_overview(pixels, side, on_tile) if is_larger else self._bands(pixels, on_tile):
+        watch = watch or Watch()
+        bands = self._by_overview(pixels, side, on_tile, watch) if is_larger else self._bands(pixels, on_tile, watch)
+        for top, band in bands:
             restored[top : top + len(band)] = _from_float(band, pixels.dtype)
+        watch.conclude()
         above = self.clean_above
         if above is not None and restored.shape == pixels.shape and _psnr(restored, pixels) > above:
             log.info("hardly changed, so taken for clean and left as it is")
+            watch.taken_for_clean = True
             return pixels.copy()
         return restored
 
     def _by_overview(
-        self, pixels: NDArray[Any], side: int, on_tile: OnTile | None
+        self, pixels: NDArray[Any], side: int, on_tile: OnTile | None, watch: Watch
     ) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of the result, top to bottom, as float32, by what the network does to a small copy."""
         before = shrink(pixels, side)
-        after = np.concatenate([band for _, band in self._bands(before, None)])
+        after = np.concatenate([band for _, band in self._bands(before, None, watch)])
         for top, strip in carry_over(pixels, before, after):
             yield top, strip
             if on_tile:
                 on_tile(strip.shape[0] * strip.shape[1])
 
-    def _bands(self, pixels: NDArray[Any], on_tile: OnTile | None) -> Iterator[tuple[int, NDArray[Any]]]:
+    def _bands(
+        self, pixels: NDArray[Any], on_tile: OnTile | None, watch: Watch | None
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of the result as they are finished, top to bottom, as float32.
 
-        Only one row of tiles is ever held as floats, so memory hardly grows with the image.
+        Only one row of tiles is ever held as floats, so memory hardly grows with the image. Without a ``watch``, tiles
+        are taken as they come.
         """
         tile = self._tile_side(pixels.shape[:2])
         rows, columns = self._cover(pixels.shape[0], tile), self._cover(pixels.shape[1], tile)
@@ -130,7 +145,11 @@ class Restorer:
             band[: len(carried)] = carried
             for group in _equally_long(columns.spans, self._batch_size(tile)):
                 tiles = np.stack([pixels[top:bottom, slice(*columns.spans[i])] for i in group])
-                for i, restored in zip(group, self._restore_tiles(tiles), strict=True):
+                results = self._restore_tiles(tiles)
+                if watch:
+                    boxes = [(columns.spans[i][0], top, columns.spans[i][1], bottom) for i in group]
+                    results = self._guarded(tiles, results, boxes, watch)
+                for i, restored in zip(group, results, strict=True):
                     weight = row_weight[:, None, None] * columns.weights[i][None, :, None]
                     band[:, slice(*columns.spans[i])] += (restored * weight).numpy()
                     if on_tile:
@@ -191,39 +210,59 @@ class Restorer:
         return int(budget / _bytes_per_pixel(self._config))
 
     def _restore_tiles(self, tiles: NDArray[Any]) -> Tensor:
-        """Restore equally large tiles (N, H, W, C) → float32 on the CPU.
-
-        When memory runs out, one at a time, then in smaller pieces; when numbers are not finite, in float32.
-        """
-        try:
-            return self._run_finite(tiles)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
-                raise
+        """Restore equally large tiles (N, H, W, C) → float32 on the CPU; when memory runs out, in smaller pieces."""
+        side = max(tiles.shape[1:3])
+        if side < self._too_large:
+            try:
+                return self._run(tiles, self.precision)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
         # outside the handler, whose error would keep the failed pass's activations alive
-        return self._restore_in_pieces(tiles)
-
-    def _run_finite(self, tiles: NDArray[Any]) -> Tensor:
-        restored = self._run(tiles, self.precision)
-        if self.precision != "fp32" and not restored.isfinite().all():
-            log.warning("infinite or undefined values in %s: tiles done again in fp32", self.precision)
-            restored = self._run(tiles, "fp32")
-        if not restored.isfinite().all():
-            raise RestoreError("the network gave infinite or undefined values: are the weights damaged?")
-        return restored
-
-    def _restore_in_pieces(self, tiles: NDArray[Any]) -> Tensor:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         if len(tiles) > 1:
             return torch.cat([self._restore_tiles(tile[None]) for tile in tiles])
-        height, width = tiles.shape[1:3]
-        if max(height, width) <= SMALLEST_TILE:
+        if side <= SMALLEST_TILE:
+            height, width = tiles.shape[1:3]
             raise RestoreError(f"not enough memory for a tile of {width}x{height} pixels on {self._device}")
-        side = max(max(height, width) // 2, SMALLEST_TILE)
-        log.warning("out of memory on a tile of %dx%d: trying %d", width, height, side)
-        smaller = Restorer(self.network, side, self.overlap, self.precision, self._device)
-        return torch.from_numpy(smaller.restore_array(to_float(tiles[0])))[None]
+        if side < self._too_large:
+            log.warning("out of memory on a tile of %d pixels: going on with smaller ones", side)
+            self._too_large = side
+        return self._in_pieces(tiles[0], self.precision)[None]
+
+    def _in_pieces(self, tile: NDArray[Any], precision: str) -> Tensor:
+        """Restore a tile (H, W, C) in overlapping pieces of half its side."""
+        side = max(max(tile.shape[:2]) // 2, SMALLEST_TILE)
+        smaller = Restorer(self.network, side, self.overlap, precision, self._device)
+        return torch.from_numpy(np.concatenate([band for _, band in smaller._bands(to_float(tile), None, None)]))
+
+    def _guarded(self, tiles: NDArray[Any], results: Tensor, boxes: list[Box], watch: Watch) -> list[Tensor]:
+        """The results, with those replaced that cannot be believed."""
+        watch.tiles += len(tiles)
+        return [self._believable(*each, watch) for each in zip(tiles, results, boxes, strict=True)]
+
+    def _believable(self, tile: NDArray[Any], result: Tensor, box: Box, watch: Watch) -> Tensor:
+        """One tile's result (H, W, C), or what a second and a third attempt give, or the tile itself."""
+        before = torch.from_numpy(to_float(tile))
+        problem = find_problem(before, result)
+        if problem is None:
+            return result
+        if problem in HARMLESS:
+            watch.note(box, problem, "none")
+            return result
+        if self.precision != "fp32":
+            again = self._run(tile[None], "fp32")[0]
+            if find_problem(before, again) in HARMLESS:
+                watch.note(box, problem, "fp32")
+                return again
+        if max(tile.shape[:2]) > SMALLEST_TILE:
+            again = self._in_pieces(tile, "fp32")
+            if find_problem(before, again) in HARMLESS:
+                watch.note(box, problem, "smaller")
+                return again
+        watch.note(box, problem, "input kept")
+        return before[..., : result.shape[-1]]
 
     @torch.inference_mode()
     def _run(self, tiles: NDArray[Any], precision: str) -> Tensor:
