@@ -1,12 +1,12 @@
 """Smaller pictures, by averaging areas: nothing aliases, and only a few rows at a time are held as floats."""
 
 from math import ceil, floor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.imaging.color import to_float
+from pellucid.imaging.strips import Rows
 
 
 def shrunk_size(height: int, width: int, longest: int) -> tuple[int, int]:
@@ -15,7 +15,7 @@ def shrunk_size(height: int, width: int, longest: int) -> tuple[int, int]:
     return max(1, round(height * ratio)), max(1, round(width * ratio))
 
 
-def shrink(pixels: NDArray[Any], longest: int) -> NDArray[np.float32]:
+def shrink(pixels: Rows, longest: int) -> NDArray[np.float32]:
     """A picture (H, W, C) of any depth as float32, integers in [0, 1], its longer side at most ``longest``.
 
     Each pixel is the mean over the area it covers.

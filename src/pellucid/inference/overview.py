@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.imaging import to_float
+from pellucid.imaging.strips import Rows
 
 RADIUS = 3  # pixels of the small copy: half the side of the windows in which the fit is made
 TRUST = 1e-4  # variance of a window, (2.5 of 255)², from which on its own slope counts more than the picture's
@@ -27,7 +28,7 @@ STRIP = 64  # rows that are held as floats
 
 
 def carry_over(
-    pixels: NDArray[Any], before: NDArray[np.float32], after: NDArray[np.float32]
+    pixels: Rows, before: NDArray[np.float32], after: NDArray[np.float32]
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Strips of a picture (H, W, C), float32, with what was done to a small copy of it done to them.
 

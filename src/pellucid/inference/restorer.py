@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pellucid.errors import ConfigError, ImageError, RestoreError
 from pellucid.imaging import Photo, shrink, to_depth, to_float
+from pellucid.imaging.strips import Rows
 from pellucid.inference.guard import HARMLESS, Box, Watch, find_problem
 from pellucid.inference.overview import carry_over
 from pellucid.inference.tiling import Axis, Span, cover
@@ -98,18 +99,10 @@ class Restorer:
         """
         if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
             raise ImageError("the picture holds infinite or undefined values")
-        grey_fits = pixels.shape[2] == 1 and self.channels == 3  # two views of a dual pixel are no colours
-        if self.channels not in (1, pixels.shape[2]) and not grey_fits:
-            raise RestoreError(f"this network takes images of {self.channels} channels, not {pixels.shape[2]}")
-        channels = self._channels_out(pixels.shape[2])
-        restored = np.empty((*pixels.shape[:2], channels), pixels.dtype)
-        side = self.working_side or max(pixels.shape[:2])
-        is_larger = max(pixels.shape[:2]) > side
         watch = watch or Watch()
-        bands = self._by_overview(pixels, side, on_tile, watch) if is_larger else self._bands(pixels, on_tile, watch)
-        for top, band in bands:
-            restored[top : top + len(band)] = _from_float(band, pixels.dtype)
-        watch.conclude()
+        restored = np.empty((*pixels.shape[:2], self._channels_out(pixels.shape[2])), pixels.dtype)
+        for top, rows in self.restore_rows(pixels, on_tile=on_tile, watch=watch):
+            restored[top : top + len(rows)] = rows
         above = self.clean_above
         if above is not None and restored.shape == pixels.shape and _psnr(restored, pixels) > above:
             log.info("hardly changed, so taken for clean and left as it is")
@@ -117,8 +110,31 @@ class Restorer:
             return pixels.copy()
         return restored
 
+    def restore_rows(
+        self, pixels: Rows, *, on_tile: OnTile | None = None, watch: Watch | None = None
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
+        """As ``restore_array``, of a picture that need not be in memory, a few rows at a time, clean or not.
+
+        Args:
+            pixels: an array, or what can be asked for parts of one, row after row, twice.
+            on_tile, watch: as for ``restore``.
+
+        Yields:
+            The number of the first row, and the rows from there on, (H, W, C).
+        """
+        grey_fits = pixels.shape[2] == 1 and self.channels == 3  # two views of a dual pixel are no colours
+        if self.channels not in (1, pixels.shape[2]) and not grey_fits:
+            raise RestoreError(f"this network takes images of {self.channels} channels, not {pixels.shape[2]}")
+        side = self.working_side or max(pixels.shape[:2])
+        is_larger = max(pixels.shape[:2]) > side
+        watch = watch or Watch()
+        bands = self._by_overview(pixels, side, on_tile, watch) if is_larger else self._bands(pixels, on_tile, watch)
+        for top, band in bands:
+            yield top, _from_float(band, pixels.dtype)
+        watch.conclude()
+
     def _by_overview(
-        self, pixels: NDArray[Any], side: int, on_tile: OnTile | None, watch: Watch
+        self, pixels: Rows, side: int, on_tile: OnTile | None, watch: Watch
     ) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of the result, top to bottom, as float32, by what the network does to a small copy."""
         before = shrink(pixels, side)
@@ -128,9 +144,7 @@ class Restorer:
             if on_tile:
                 on_tile(strip.shape[0] * strip.shape[1])
 
-    def _bands(
-        self, pixels: NDArray[Any], on_tile: OnTile | None, watch: Watch | None
-    ) -> Iterator[tuple[int, NDArray[Any]]]:
+    def _bands(self, pixels: Rows, on_tile: OnTile | None, watch: Watch | None) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of the result as they are finished, top to bottom, as float32.
 
         Only one row of tiles is ever held as floats, so memory hardly grows with the image. Without a ``watch``, tiles

@@ -1,0 +1,151 @@
+"""Pictures that are read and written by rows: the same as those that are held in memory."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pellucid.errors import ImageError, RestoreError
+from pellucid.imaging import Photo, read_photo, strips, write_photo
+from pellucid.imaging.strips import open_strips
+from pellucid.inference import Restorer
+from pellucid.inference.guard import Watch
+from pellucid.inference.large import restore_strips
+
+from conftest import Identity
+
+SIZE = (150, 210)
+
+
+@pytest.fixture(autouse=True)
+def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strips, "LARGE", 1000)
+
+
+class Brighter(Identity):
+    def forward(self, image: Tensor) -> Tensor:
+        return super().forward(image) + 2 / 255
+
+
+def photo(dtype: type = np.uint8, channels: int = 3, *, alpha: bool = False) -> Photo:
+    rng = np.random.default_rng(0)
+    top = np.iinfo(dtype).max
+    return Photo(
+        pixels=rng.integers(0, top, (*SIZE, channels), dtype, endpoint=True),
+        alpha=rng.integers(0, top, SIZE, dtype, endpoint=True) if alpha else None,
+        dpi=(200.0, 200.0),
+        xmp=b"<x:xmpmeta/>",
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_rows_are_the_pixels(tmp_path: Path, dtype: type, channels: int, alpha: bool) -> None:
+    written = photo(dtype, channels, alpha=alpha)
+    source, target = tmp_path / "in.png", tmp_path / "out.png"
+    write_photo(written, source)
+    opened = open_strips(source)
+    assert opened is not None and opened.shape == written.pixels.shape
+    np.testing.assert_array_equal(opened[20:90, 5:60], written.pixels[20:90, 5:60])
+    np.testing.assert_array_equal(opened[0:33], written.pixels[:33], "going back begins anew")
+
+    restore_strips(Restorer(Identity(), tile=64), opened, target)
+    result = read_photo(target)
+    np.testing.assert_array_equal(result.pixels, written.pixels)
+    assert (result.xmp, result.dpi) == (written.xmp, written.dpi)
+    if written.alpha is not None:
+        np.testing.assert_array_equal(result.alpha, written.alpha)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.png", "out.png"]
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "jpg"])
+def test_the_same_as_in_memory(tmp_path: Path, ending: str) -> None:
+    source, target = tmp_path / f"in.{ending}", tmp_path / "out.png"
+    write_photo(photo(), source)
+    opened = open_strips(source)
+    assert opened is not None
+    restorer = Restorer(Brighter(), tile=64)
+    restore_strips(restorer, opened, target)
+    np.testing.assert_array_equal(read_photo(target).pixels, restorer.restore(read_photo(source)).pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_pictures_come_upright(tmp_path: Path, orientation: int) -> None:
+    source = tmp_path / "in.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(photo().pixels).save(source, exif=exif, quality=100)
+    opened = open_strips(source)
+    assert opened is not None
+    np.testing.assert_array_equal(opened[0 : len(opened)], read_photo(source).pixels)
+
+
+def test_a_jpeg_keeps_what_it_carries(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jpg", tmp_path / "out.jpg"
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    profile = bytes(range(256)) * 300
+    Image.fromarray(photo().pixels).save(
+        source, exif=exif, icc_profile=profile, xmp=b"<x/>", dpi=(300, 300), quality=80, subsampling=2
+    )
+    opened = open_strips(source)
+    assert opened is not None
+    restore_strips(Restorer(Brighter(), tile=64), opened, target)
+    before, after = read_photo(source), read_photo(target)
+    assert (after.exif, after.icc, after.xmp, after.dpi) == (before.exif, profile, b"<x/>", (300.0, 300.0))
+    assert before.jpeg is not None and after.jpeg is not None
+    assert after.jpeg.subsampling == before.jpeg.subsampling
+    assert abs(sum(after.jpeg.tables[0]) - sum(before.jpeg.tables[0])) <= 64
+
+
+def test_hardly_changed_is_left_as_it_was(tmp_path: Path) -> None:
+    source, target, watch = tmp_path / "in.png", tmp_path / "out.png", Watch()
+    write_photo(photo(alpha=True), source)
+    network, opened = Brighter(), open_strips(source)
+    network.clean_above = 30.0
+    assert opened is not None
+    restore_strips(Restorer(network, tile=64), opened, target, watch=watch)
+    assert watch.taken_for_clean
+    np.testing.assert_array_equal(read_photo(target).pixels, photo(alpha=True).pixels)
+
+
+def test_other_pictures_are_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(photo().pixels).save(tmp_path / "a.webp")
+    Image.fromarray(photo().pixels).convert("CMYK").save(tmp_path / "b.jpg")
+    Image.fromarray(photo().pixels).quantize().save(tmp_path / "c.gif")
+    (tmp_path / "d.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    for name in "a.webp", "b.jpg", "c.gif", "d.png", "absent.png":
+        assert open_strips(tmp_path / name) is None
+    monkeypatch.setattr(strips, "LARGE", 10**6)
+    write_photo(photo(), tmp_path / "e.png")
+    assert open_strips(tmp_path / "e.png") is None
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    class Broken(Identity):
+        def forward(self, image: Tensor) -> Tensor:
+            return image * torch.nan
+
+    source = tmp_path / "in.png"
+    write_photo(photo(), source)
+    opened = open_strips(source)
+    assert opened is not None
+    for name, error in (("out.png", RestoreError), ("out.jpg", RestoreError), ("out.webp", ImageError)):
+        with pytest.raises(error):
+            restore_strips(Restorer(Broken(), tile=64), opened, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
+
+
+def test_a_picture_cut_short_is_an_error(tmp_path: Path) -> None:
+    source = tmp_path / "in.png"
+    write_photo(photo(), source)
+    source.write_bytes(source.read_bytes()[:-30000])
+    opened = open_strips(source)
+    assert opened is not None
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        restore_strips(Restorer(Identity(), tile=64), opened, tmp_path / "out.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
