@@ -45,7 +45,7 @@ def library(name: str) -> ctypes.CDLL | None:
         return ctypes.CDLL(str(_compiled(compiler, Path(__file__).with_name(f"{name}.cpp"))))
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "stderr", None) or str(error)
-        log.warning("%s.cpp could not be compiled, so PyTorch's operators are used: %s", name, reason.strip()[:300])
+        log.info("%s.cpp could not be compiled, so PyTorch's operators are used: %s", name, reason.strip()[:300])
         return None
 
 
