@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -24,9 +25,8 @@ FLAGS = (
     "-fno-math-errno",
     "-fno-trapping-math",
     "-ffp-contract=fast",
-    "-shared",
+    "-fopenmp",
     "-fPIC",
-    "-pthread",
 )
 SWITCH = "PELLUCID_NATIVE"  # 0 does without
 COMPILE_SECONDS = 120
@@ -57,10 +57,16 @@ def _compiled(compiler: str, source: Path) -> Path:
     path = _cache_folder() / f"{source.stem}-{key}.so"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            command = [compiler, *FLAGS, str(source), "-o", str(temporary)]
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=COMPILE_SECONDS)
+        with replacing(path) as temporary, tempfile.TemporaryDirectory() as folder:
+            compiled = str(Path(folder) / "kernel.o")
+            _run(compiler, *FLAGS, "-c", str(source), "-o", compiled)
+            # not linked with OpenMP: PyTorch's is in the process, and a second one's threads would fight with its own
+            _run(compiler, "-shared", compiled, "-o", str(temporary))
     return path
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=COMPILE_SECONDS)
 
 
 def _cache_folder() -> Path:

@@ -8,8 +8,6 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <thread>
-#include <vector>
 
 #ifdef __AVX512F__
 constexpr int LANES = 16;
@@ -128,9 +126,6 @@ class Memory {
 template <typename Work>
 void share(int64_t count, int threads, Work work) {
     threads = int(std::max<int64_t>(1, std::min<int64_t>(threads, count)));
-    std::vector<std::thread> others;
-    for (int t = 1; t < threads; ++t)
-        others.emplace_back([=] { work(t, count * t / threads, count * (t + 1) / threads); });
-    work(0, 0, count / threads);
-    for (auto& other : others) other.join();
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int t = 0; t < threads; ++t) work(t, count * t / threads, count * (t + 1) / threads);
 }

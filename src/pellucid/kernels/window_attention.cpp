@@ -3,6 +3,8 @@
 //
 // window_attention.py says what is computed and checks what it passes; this file only computes.
 
+#include <vector>
+
 #include "simd.h"
 
 namespace {
