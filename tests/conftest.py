@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import pellucid.imaging
+from pellucid.atomic import HOST
 from pellucid.cli.main import run
 
 if TYPE_CHECKING:
@@ -74,6 +75,13 @@ def deep(path: Path, size: tuple[int, int] = (96, 80), *, seed: int = 0) -> Path
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 65536, (size[1], size[0], 3), np.uint16)
     pellucid.imaging.Photo(pixels=pixels).save(path)
+    return path
+
+
+def left_behind(folder: Path, suffix: str) -> Path:
+    """Write the unfinished file of a process that is gone: no process has so high a number."""
+    path = folder / f".pellucid-{HOST}-{2**22 + 1}-{'0' * 16}{suffix}"
+    path.write_text("half a file")
     return path
 
 

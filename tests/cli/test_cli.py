@@ -57,8 +57,10 @@ def test_a_folder_with_one_bad_file_exits_1_and_writes_the_rest(
     code, printed, errors = command("restore", photo_file.parent, "-o", tmp_path / "out", "-m", weights)
     assert code == 1
     assert printed.split() == [str(tmp_path / "out" / "photo.png")]
-    assert one_line(errors)
-    assert "bad.png" in errors
+    when_it_failed, heading, again = errors.splitlines()
+    assert when_it_failed.startswith(f"pellucid: {photo_file.parent / 'bad.png'}: ")
+    assert heading == "pellucid: 1 of 2 failed:"
+    assert again == when_it_failed.replace("pellucid: ", "  ", 1)
 
 
 @pytest.mark.parametrize(

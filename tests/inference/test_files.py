@@ -5,8 +5,12 @@ import pytest
 from PIL import Image
 
 from pellucid.inference import Restorer, restore_files
+from pellucid.inference.files import FileOptions
+from pellucid.inference.journal import NAME
 
 from conftest import Identity, picture
+
+OVERWRITE = FileOptions(existing="overwrite")
 
 
 @pytest.fixture
@@ -15,13 +19,15 @@ def restorer() -> Restorer:
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """All files below a folder but the journal, which holds times."""
+    found = (p for p in folder.rglob("*") if p.is_file() and p.name != NAME)
+    return {str(p.relative_to(folder)): p.read_bytes() for p in found}
 
 
 def test_an_output_folder_inside_the_input_folder_is_not_an_input(tmp_path: Path, restorer: Restorer) -> None:
     picture(tmp_path / "a.png")
     for _ in range(2):
-        results = list(restore_files([tmp_path], tmp_path / "out", restorer=restorer, overwrite=True))
+        results = list(restore_files([tmp_path], tmp_path / "out", restorer=restorer, options=OVERWRITE))
         assert [result.target for result in results] == [str(tmp_path / "out" / "a.png")]
 
 
@@ -65,7 +71,7 @@ def test_an_input_is_never_overwritten(tmp_path: Path, restorer: Restorer, outpu
     (tmp_path / "link.png").symlink_to(source)
     before = snapshot(tmp_path)
     for inputs, into in (([source], output.format(name=tmp_path.name)), ([tmp_path], ".")):
-        results = list(restore_files(inputs, tmp_path / into, restorer=restorer, overwrite=True))
+        results = list(restore_files(inputs, tmp_path / into, restorer=restorer, options=OVERWRITE))
         assert "would overwrite an input" in str(results[0].error)
     assert snapshot(tmp_path) == before
 
@@ -76,7 +82,7 @@ def test_an_existing_output_stays_unless_told_otherwise(tmp_path: Path, restorer
     (result,) = restore_files([source], target, restorer=restorer)
     assert "exists already" in str(result.error)
     assert snapshot(tmp_path) == before
-    (result,) = restore_files([source], target, restorer=restorer, overwrite=True)
+    (result,) = restore_files([source], target, restorer=restorer, options=OVERWRITE)
     assert result.error is None
     assert np.asarray(Image.open(target)).max() == 1
 

@@ -21,7 +21,7 @@ from pellucid.training.losses import LOSSES
 from pellucid.training.parse import write_config
 from pellucid.training.run import Run
 
-from conftest import textured
+from conftest import left_behind, textured
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -311,9 +311,9 @@ def test_no_file_of_the_users_is_overwritten(config: TrainConfig, name: str) -> 
 def test_a_run_killed_before_its_first_checkpoint_is_begun_again(config: TrainConfig) -> None:
     with pytest.raises(Killed):
         train(config, on_step=at(1, die))
-    (config.out / ".pellucid-0123.ckpt").write_text("left behind by kill -9")
+    abandoned = left_behind(config.out, ".ckpt")
     assert train(config).exists()
-    assert not (config.out / ".pellucid-0123.ckpt").exists()
+    assert not abandoned.exists()
 
 
 def test_a_damaged_photo_is_named_and_costs_no_step(config: TrainConfig) -> None:

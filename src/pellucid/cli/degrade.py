@@ -10,15 +10,15 @@ from pellucid.cli import options
 from pellucid.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pellucid.imaging import Photo
     from pellucid.inference.plan import Job
 
 
 def degrade(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders or glob patterns.")],
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", help="A file, or a folder. Default: beside each input.")
-    ] = None,
+    inputs: options.Inputs,
+    output: options.Output = None,
     haze: Annotated[str | None, typer.Option(help="light, medium, dense or any.")] = None,
     rain: Annotated[str | None, typer.Option(help="drizzle, medium, heavy or any.")] = None,
     raindrop: Annotated[str | None, typer.Option(help="few, many, defocused or any.")] = None,
@@ -29,12 +29,18 @@ def degrade(
     jpeg: Annotated[int | None, typer.Option(min=1, max=100, help="Quality of JPEG compression.")] = None,
     webp: Annotated[int | None, typer.Option(min=1, max=100, help="Quality of WebP compression.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random; each picture draws its own.")] = 0,
-    suffix: Annotated[str, typer.Option(help="Added to names when there is no -o: photo_SUFFIX.jpg.")] = "degraded",
+    suffix: options.Suffix = "degraded",
+    format: options.Format = None,
     overwrite: options.Overwrite = False,
+    skip_existing: options.SkipExisting = False,
+    resume: options.Resume = False,
+    max_megapixels: options.MaxMegapixels = None,
+    timeout: options.Timeout = 0.0,
     as_json: options.Json = False,
 ) -> None:
     """Degrade pictures, in the order of these options. Metadata and depth survive; inputs are never overwritten."""
     from pellucid.cli.progress import FileProgress
+    from pellucid.cli.streams import standard_streams
     from pellucid.degrade import compose, degrade_photo
     from pellucid.inference.files import process_files
 
@@ -50,25 +56,42 @@ def degrade(
         numbers={"gaussian": gaussian},
         qualities={"jpeg": jpeg, "webp": webp},
     )
+    handling = options.file_options(
+        suffix=suffix,
+        format=format,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        resume=resume,
+        max_megapixels=max_megapixels,
+        timeout=timeout,
+    )
     compose(chosen)  # a level that does not exist is found before any work
 
-    def work(photo: "Photo", job: "Job") -> "Photo":
+    def work(photo: "Photo", job: "Job", check_time: "Callable[[], None]") -> "Photo":
+        check_time()
         own = random.Random(f"{seed}/{job.source.name}").getrandbits(62)  # so it is the same in any folder
         return degrade_photo(photo, chosen, seed=own)
 
-    with FileProgress() as progress:
+    with (
+        standard_streams(inputs, output, max_pixels=handling.max_pixels, as_json=as_json) as streams,
+        FileProgress() as progress,
+    ):
         results = options.show_results(
-            process_files(
-                inputs,
-                output,
-                work,
-                suffix=suffix,
-                overwrite=overwrite,
-                on_plan=progress.plan,
-                on_start=progress.start,
+            map(
+                streams.named,
+                process_files(
+                    streams.inputs,
+                    streams.output,
+                    work,
+                    recipe=options.to_json({"degrade": chosen, "seed": seed}),
+                    options=handling,
+                    on_plan=streams.checked(progress.plan),
+                    on_start=progress.start,
+                ),
             ),
             on_result=progress.finish,
-            quiet=as_json,
+            quiet=as_json or streams.is_output,
+            keep=as_json,
         )
     if as_json:
         typer.echo(options.to_json({"seed": seed, "degrade": chosen, "files": [asdict(result) for result in results]}))

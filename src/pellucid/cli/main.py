@@ -4,13 +4,17 @@ Exit codes: 0 done; 1 some inputs failed (each named, the others written); 2 wro
 """
 
 import logging
+import signal
 import sys
-from typing import Annotated
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 
 from pellucid import __version__
 from pellucid.cli import ablate, benchmark, degrade, demo, evaluate, inspect, models, restore, train
+from pellucid.cli.options import printable
 from pellucid.errors import ConfigError, MissingExtraError, ModelError, PellucidError
 
 USAGE_ERRORS = (ConfigError, ModelError, MissingExtraError)
@@ -48,24 +52,48 @@ def main(
     ] = False,
 ) -> None:
     """Give back the photograph behind rain, haze, noise and blur."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(message)s",
-        stream=sys.stderr,
-        force=True,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("%(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler], force=True)
+
+
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def run() -> None:
     """Run the command line; errors meant for the user are one line on stderr."""
     try:
-        app()
+        with _orderly_end():
+            app()
     except USAGE_ERRORS as error:
-        typer.echo(f"pellucid: {error}", err=True)
-        sys.exit(2)
+        _fail(str(error), 2)
     except PellucidError as error:
-        typer.echo(f"pellucid: {error}", err=True)
-        sys.exit(1)
+        _fail(str(error), 1)
     except OSError as error:
-        typer.echo(f"pellucid: {error.filename or 'the system says'}: {error.strerror}", err=True)
-        sys.exit(1)
+        _fail(f"{error.filename or 'the system says'}: {error.strerror}", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"pellucid: {printable(message)}", err=True)
+    sys.exit(code)
+
+
+@contextmanager
+def _orderly_end() -> Generator[None]:
+    """Have the signals to end, and of a closed terminal, act as Ctrl-C does: temporary files go, whole ones stay."""
+
+    def end(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a second one does not disturb the tidying
+        raise SystemExit(128 + number)
+
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
+    ours = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]  # nohup ignores SIGHUP
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)

@@ -13,8 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pellucid.inference import Restorer
-    from pellucid.inference.files import FileResult
+    from pellucid.inference.files import FileOptions, FileResult
 
+Inputs = Annotated[
+    list[str], typer.Argument(metavar="IN...", help="Pictures, folders or glob patterns; - is standard input.")
+]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", help="A file, a folder, or - for standard output. Default: beside each input."),
+]
+Suffix = Annotated[str, typer.Option(help="Added to names when there is no -o: photo_SUFFIX.jpg.")]
+Format = Annotated[
+    str | None, typer.Option("--format", "-f", help="Of the results: jpg, png, tiff ... Default: as the input.")
+]
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="A name from 'pellucid models', or a checkpoint file.")
 ]
@@ -24,8 +35,19 @@ Overlap = Annotated[int, typer.Option("--overlap", help="Pixels by which neighbo
 Precision = Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps ...")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
+SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Pass over inputs whose outputs exist.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="As --skip-existing, but make outputs again that are damaged or do not fit.")
+]
+MaxMegapixels = Annotated[
+    float | None, typer.Option("--max-megapixels", help="Refuse larger pictures, before decoding. Default: 1000.")
+]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds for each picture; 0 is no limit.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 OutputFile = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
+
+REPEATED = 20  # failures that are named once more in the end
+CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 
 
 def parse_tile(tile: str) -> str | int:
@@ -69,24 +91,77 @@ def load_restorer(
     return weights, Restorer(network, tile=parse_tile(tile), overlap=overlap, precision=precision, device=device)
 
 
+def file_options(
+    *,
+    suffix: str,
+    format: str | None,
+    overwrite: bool,
+    skip_existing: bool,
+    resume: bool,
+    max_megapixels: float | None,
+    timeout: float,
+) -> "FileOptions":
+    """How files are to be named, read and written.
+
+    Raises:
+        ConfigError: options that exclude each other, or a limit that nothing could keep.
+    """
+    from pellucid.imaging import MAX_PIXELS
+    from pellucid.inference.files import Existing, FileOptions
+
+    if overwrite + skip_existing + resume > 1:
+        raise ConfigError("--overwrite, --skip-existing and --resume exclude each other; choose one")
+    existing: Existing = "overwrite" if overwrite else "skip" if skip_existing else "resume" if resume else "refuse"
+    megapixels = MAX_PIXELS / 1e6 if max_megapixels is None else max_megapixels
+    if not math.isfinite(megapixels):
+        raise ConfigError(f"--max-megapixels takes a number, not {megapixels}")
+    return FileOptions(
+        suffix=suffix,
+        format=format,
+        existing=existing,
+        max_pixels=round(megapixels * 1e6),
+        timeout=timeout,
+    )
+
+
 def show_results(
-    results: "Iterable[FileResult]", *, on_result: "Callable[[FileResult], None]", quiet: bool
+    results: "Iterable[FileResult]", *, on_result: "Callable[[FileResult], None]", quiet: bool, keep: bool
 ) -> "list[FileResult]":
-    """Print where each picture went, as it is done, unless quiet; and what went wrong, always."""
-    shown: list[FileResult] = []
-    for result in results:
-        shown.append(result)
-        on_result(result)
-        if result.error:
-            typer.echo(_printable(f"pellucid: {result.error}"), err=True)
-        elif not quiet:
-            typer.echo(_printable(result.target))
-    return shown
+    """Print where each picture went, as it is done, unless quiet; and what went wrong, always, and again in the end.
+
+    Returns:
+        All results if they are to be kept; otherwise those that failed, for there may be very many.
+    """
+    kept: list[FileResult] = []
+    failed: list[str] = []
+    count = skipped = 0
+    try:
+        for result in results:
+            count += 1
+            skipped += result.skipped
+            on_result(result)
+            if keep or result.error:
+                kept.append(result)
+            if result.error:
+                failed.append(printable(result.error))
+                typer.echo(f"pellucid: {failed[-1]}", err=True)
+            elif not quiet and not result.skipped:
+                typer.echo(printable(str(result.target)))
+    except (KeyboardInterrupt, SystemExit):
+        typer.echo(f"pellucid: stopped after {count} files, all of them whole; --resume goes on", err=True)
+        raise
+    if skipped:
+        typer.echo(f"pellucid: {skipped} of {count} skipped, as their outputs exist", err=True)
+    if failed and count > 1:
+        typer.echo(f"pellucid: {len(failed)} of {count} failed:", err=True)
+        more = [f"and {len(failed) - REPEATED} more, named above"] if len(failed) > REPEATED else []
+        typer.echo("\n".join(f"  {line}" for line in failed[:REPEATED] + more), err=True)
+    return kept
 
 
-def _printable(text: str | None) -> str:
-    """File names that are not valid Unicode, spelt so that any terminal takes them."""
-    return str(text).encode(errors="backslashreplace").decode()
+def printable(text: str) -> str:
+    """A line that any terminal takes, whatever the names of files in it: control characters are spelt out."""
+    return text.translate(CONTROLS).encode(errors="backslashreplace").decode()
 
 
 def check_replaceable(path: Path, suffix: str, *, overwrite: bool) -> None:

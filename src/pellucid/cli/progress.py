@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,7 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pellucid.inference.files import FileResult
+from pellucid.cli.options import printable
+from pellucid.inference.files import FileResult, PictureFacts
 from pellucid.inference.plan import Job, Plan
 
 if TYPE_CHECKING:
@@ -68,10 +70,10 @@ class FileProgress(_Bars):
             self._files, total=len(plan.jobs) + len(plan.failures), description=f"{len(plan.jobs)} pictures"
         )
 
-    def start(self, job: Job, pixels: int) -> None:
+    def start(self, job: Job, read: PictureFacts) -> None:
         """Show a picture that was read."""
-        name = f"  {job.source.name}, {pixels / MEGA:.1f} MP"
-        self._tiles = self._bars.add_task(name, total=pixels, rate="")
+        name = f"  {printable(job.source.name)}, {read.pixels / MEGA:.1f} MP"
+        self._tiles = self._bars.add_task(escape(name), total=read.pixels, rate="")
 
     def advance(self, pixels: int) -> None:
         """Count pixels that are finished."""

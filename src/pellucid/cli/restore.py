@@ -10,18 +10,21 @@ from pellucid.cli import options
 
 
 def restore(
-    inputs: Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders or glob patterns.")],
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", help="A file, or a folder. Default: beside each input.")
-    ] = None,
+    inputs: options.Inputs,
+    output: options.Output = None,
     model: options.Model = None,
     task: options.Task = None,
     tile: options.Tile = "auto",
     overlap: options.Overlap = 64,
     precision: options.Precision = "fp32",
     device: options.Device = "auto",
-    suffix: Annotated[str, typer.Option(help="Added to names when there is no -o: photo_SUFFIX.jpg.")] = "restored",
+    suffix: options.Suffix = "restored",
+    format: options.Format = None,
     overwrite: options.Overwrite = False,
+    skip_existing: options.SkipExisting = False,
+    resume: options.Resume = False,
+    max_megapixels: options.MaxMegapixels = None,
+    timeout: options.Timeout = 0.0,
     report: Annotated[Path | None, typer.Option("--report", help="Write what was done to a JSON file.")] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -29,27 +32,43 @@ def restore(
     from pellucid import __version__
     from pellucid.checkpoints import file_digest
     from pellucid.cli.progress import FileProgress
+    from pellucid.cli.streams import standard_streams
     from pellucid.inference import restore_files
 
     if report:
         options.check_replaceable(report, ".json", overwrite=overwrite)
+    handling = options.file_options(
+        suffix=suffix,
+        format=format,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        resume=resume,
+        max_megapixels=max_megapixels,
+        timeout=timeout,
+    )
     weights, restorer = options.load_restorer(
         model, task, tile=tile, overlap=overlap, precision=precision, device=device
     )
-    with FileProgress() as progress:
+    with (
+        standard_streams(inputs, output, max_pixels=handling.max_pixels, as_json=as_json) as streams,
+        FileProgress() as progress,
+    ):
         results = options.show_results(
-            restore_files(
-                inputs,
-                output,
-                restorer=restorer,
-                suffix=suffix,
-                overwrite=overwrite,
-                on_plan=progress.plan,
-                on_start=progress.start,
-                on_tile=progress.advance,
+            map(
+                streams.named,
+                restore_files(
+                    streams.inputs,
+                    streams.output,
+                    restorer=restorer,
+                    options=handling,
+                    on_plan=streams.checked(progress.plan),
+                    on_start=progress.start,
+                    on_tile=progress.advance,
+                ),
             ),
             on_result=progress.finish,
-            quiet=as_json,
+            quiet=as_json or streams.is_output,
+            keep=as_json or report is not None,
         )
     settings = {"tile": tile, "overlap": overlap, "precision": precision, "device": device}
     described = {"pellucid": __version__, "model": weights, "sha256": file_digest(weights), "settings": settings}

@@ -7,15 +7,53 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from pellucid.errors import ImageError, PellucidError
-from pellucid.imaging import Photo, read_photo, write_photo
+from pellucid.atomic import sweep
+from pellucid.errors import ConfigError, ImageError, PellucidError
+from pellucid.imaging import MAX_PIXELS, Photo, read_photo, read_size, write_photo
+from pellucid.inference.deadline import time_limit
 from pellucid.inference.guard import Watch
+from pellucid.inference.journal import Entry, Journal, recipe_of
 from pellucid.inference.plan import Job, Plan, plan_files
 from pellucid.inference.restorer import OnTile, Restorer
 from pellucid.memory import peak_bytes
 
 log = logging.getLogger(__name__)
+
+Existing = Literal["refuse", "overwrite", "skip", "resume"]
+Work = Callable[[Photo, Job, Callable[[], None]], Photo]
+"""Makes the new picture of one that was read, knowing where it came from. The function that it is given ends it when
+its time is up, and wants to be called now and then."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """How files are named, read and written.
+
+    Attributes:
+        suffix: added to names where no output is named.
+        format: of results, such as "png"; None is as the input.
+        existing: what to do about a result that is there: "refuse" to touch it, which fails the file; "overwrite";
+            "skip" the file; or "resume", which skips it if the result is whole and fits, and makes it again if not.
+        max_pixels: larger pictures are refused before they are decoded.
+        timeout: seconds for each file; 0 is no limit.
+
+    Raises:
+        ConfigError: a limit that nothing could keep.
+    """
+
+    suffix: str = "restored"
+    format: str | None = None
+    existing: Existing = "refuse"
+    max_pixels: int = MAX_PIXELS
+    timeout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.max_pixels < 1:
+            raise ConfigError(f"--max-megapixels must allow for a pixel, not {self.max_pixels}")
+        if not 0 <= self.timeout < float("inf"):
+            raise ConfigError(f"--timeout takes seconds, or 0 for no limit, not {self.timeout}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +90,11 @@ class PictureFacts:
             carried=tuple(name for name in ("exif", "icc", "xmp", "dpi") if getattr(photo, name) is not None),
         )
 
+    @property
+    def pixels(self) -> int:
+        """How many there are to restore."""
+        return self.width * self.height
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileResult:
@@ -61,7 +104,8 @@ class FileResult:
         source: the file, or the argument that named none.
         target: where the restored picture is; None if it failed.
         error: why it failed, in one line; None if it did not.
-        read: what the file held; None if it could not be read.
+        skipped: the result was there already, and was not made again.
+        read: what the file held; None if it was not or could not be read.
         watch: what happened to its tiles; None if it did not come to that.
         warnings: what was logged about it.
         seconds: from opening to having written.
@@ -71,6 +115,7 @@ class FileResult:
     source: str
     target: str | None = None
     error: str | None = None
+    skipped: bool = False
     read: PictureFacts | None = None
     watch: Watch | None = None
     warnings: tuple[str, ...] = ()
@@ -78,25 +123,28 @@ class FileResult:
     peak_bytes: int = 0
 
 
+OnPlan = Callable[[Plan], None]
+OnStart = Callable[[Job, PictureFacts], None]
+
+
 def restore_files(
     inputs: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None = None,
     *,
     restorer: Restorer,
-    suffix: str = "restored",
-    overwrite: bool = False,
-    on_plan: Callable[[Plan], None] | None = None,
-    on_start: Callable[[Job, int], None] | None = None,
+    options: FileOptions | None = None,
+    on_plan: OnPlan | None = None,
+    on_start: OnStart | None = None,
     on_tile: OnTile | None = None,
 ) -> Iterator[FileResult]:
     """Restore files and folders one by one; a file that fails is reported and the others go on.
 
     Args:
-        inputs, output, suffix: as for ``plan_files``.
+        inputs, output: as for ``plan_files``.
         restorer: does the work.
-        overwrite: replace outputs that exist; otherwise such a file fails.
+        options: how files are named, read and written; None is as ``FileOptions`` has it.
         on_plan: called once, with what will be done.
-        on_start: called with each job and its number of pixels, once it is read.
+        on_start: called with each job and what was read, before the work on it.
         on_tile: called with the number of pixels finished, as they are.
 
     Yields:
@@ -107,12 +155,17 @@ def restore_files(
     """
     watches: dict[str, Watch] = {}
 
-    def work(photo: Photo, job: Job) -> Photo:
+    def work(photo: Photo, job: Job, check_time: Callable[[], None]) -> Photo:
+        def advance(pixels: int) -> None:
+            check_time()
+            if on_tile:
+                on_tile(pixels)
+
         watch = watches[str(job.source)] = Watch()
-        return restorer.restore(photo, on_tile=on_tile, watch=watch)
+        return restorer.restore(photo, on_tile=advance, watch=watch)
 
     for result in process_files(
-        inputs, output, work, suffix=suffix, overwrite=overwrite, on_plan=on_plan, on_start=on_start
+        inputs, output, work, recipe=recipe_of(restorer), options=options, on_plan=on_plan, on_start=on_start
     ):
         yield replace(result, watch=watches.pop(result.source, None))
 
@@ -120,76 +173,163 @@ def restore_files(
 def process_files(
     inputs: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None,
-    work: Callable[[Photo, Job], Photo],
+    work: Work,
     *,
-    suffix: str,
-    overwrite: bool = False,
-    on_plan: Callable[[Plan], None] | None = None,
-    on_start: Callable[[Job, int], None] | None = None,
+    recipe: str,
+    options: FileOptions | None = None,
+    on_plan: OnPlan | None = None,
+    on_start: OnStart | None = None,
 ) -> Iterator[FileResult]:
     """Make new pictures of files and folders one by one; a file that fails is reported and the others go on.
 
     Args:
-        inputs, output, suffix: as for ``plan_files``.
-        work: makes the new picture of one that was read, knowing where it came from.
-        overwrite, on_plan, on_start: as for ``restore_files``; yields and raises as it does.
+        inputs, output: as for ``plan_files``.
+        work: makes the new picture.
+        recipe: what decides how it does so, in a word, for ``--resume`` to compare.
+        options, on_plan, on_start: as for ``restore_files``; yields and raises as it does.
     """
-    plan = plan_files(inputs, output, suffix=suffix)
+    options = options or FileOptions()
+    plan = plan_files(inputs, output, suffix=options.suffix, format=options.format)
     if on_plan:
         on_plan(plan)
     for name, error in plan.failures:
         yield FileResult(source=name, error=error)
+    for folder in {job.target.parent for job in plan.jobs}:
+        sweep(folder)
+    roots = {job.root for job in plan.jobs if job.root is not None}
+    # a hidden file is left where several results go, not beside a single one
+    journals = {root: Journal(root, recipe) for root in roots if len(plan.jobs) > 1}
+    batch = _Batch(work, options, on_start, journals, {root for root in roots if root.is_dir()})
     for job in plan.jobs:
-        yield _process_file(job, work, overwrite, on_start)
+        yield batch.process(job)
 
 
-def _process_file(
-    job: Job,
-    work: Callable[[Photo, Job], Photo],
-    overwrite: bool,
-    on_start: Callable[[Job, int], None] | None,
-) -> FileResult:
-    started = time.monotonic()
-    with _noted_warnings() as warnings:
-        read, error = _process(job, work, overwrite, on_start)
-    return FileResult(
-        source=str(job.source),
-        target=None if error else str(job.target),
-        error=error,
-        read=read,
-        warnings=tuple(warnings),
-        seconds=time.monotonic() - started,
-        peak_bytes=peak_bytes(),
-    )
+@dataclass
+class _Batch:
+    """What the files of one run share."""
 
+    work: Work
+    options: FileOptions
+    on_start: OnStart | None
+    journals: dict[Path, Journal]  # by output folder
+    seen: set[Path]  # output folders that are there
 
-def _process(
-    job: Job,
-    work: Callable[[Photo, Job], Photo],
-    overwrite: bool,
-    on_start: Callable[[Job, int], None] | None,
-) -> tuple[PictureFacts | None, str | None]:
-    """What was read, and why it could not be done, if it could not."""
-    source, target, read = str(job.source), str(job.target), None
-    try:
-        _check_destination(job.target, overwrite)
-        photo = read_photo(job.source)
-        read = PictureFacts.of(photo)
-        if on_start:
-            on_start(job, photo.width * photo.height)
-        result = work(photo, job)
+    def process(self, job: Job) -> FileResult:
+        """Do a job, whatever happens."""
+        started, attempt, failure = time.monotonic(), _Attempt(), None
+        with _noted_warnings() as warnings:
+            try:
+                with time_limit(self.options.timeout) as check_time:
+                    self._make(job, attempt, check_time)
+            except Exception as error:  # one photo must never end a batch
+                failure = _in_one_line(error, job)
+        return FileResult(
+            source=str(job.source),
+            target=None if failure else str(job.target),
+            error=failure,
+            skipped=attempt.skipped,
+            read=attempt.read,
+            warnings=tuple(warnings),
+            seconds=time.monotonic() - started,
+            peak_bytes=peak_bytes(),
+        )
+
+    def _make(self, job: Job, attempt: "_Attempt", check_time: Callable[[], None]) -> None:
+        """Read, work, write: or find that this was done before."""
+        self._check_destination(job)
+        journal = None if job.root is None else self.journals.get(job.root)
+        entry = journal.entry(job) if journal else None
+        if self._is_done(job, entry):
+            attempt.skipped = True
+            return
+        photo = _read(job.source, self.options.max_pixels)
+        attempt.read = PictureFacts.of(photo)
+        if self.on_start:
+            self.on_start(job, attempt.read)
+        result = self.work(photo, job, check_time)
+        self._make_folder(job)
+        write_photo(result, job.target, overwrite=self.options.existing != "refuse")
+        if entry:
+            entry.add()
+
+    def _is_done(self, job: Job, entry: Entry | None) -> bool:
+        """Whether a result is there that is to stay."""
+        existing = self.options.existing
+        if existing not in ("skip", "resume") or not os.path.lexists(job.target):
+            return False
+        noted = entry.is_noted() if entry and existing == "resume" else None
+        if existing == "skip" or noted:
+            return True
+        return noted is None and _fits(job)
+
+    def _check_destination(self, job: Job) -> None:
+        """Refuse, before the picture is restored, a place where it could not be written."""
+        self._check_root(job)
+        target = job.target
+        if self.options.existing == "refuse" and os.path.lexists(target):  # a dangling link is somebody's too
+            raise ImageError(f"{target}: exists already; --overwrite replaces it, --skip-existing leaves it")
+        if target.is_dir():
+            raise ImageError(f"{target}: is a folder; choose another output")
+        folder = next(parent for parent in target.parents if parent.exists())
+        if not folder.is_dir():
+            raise ImageError(f"{target}: cannot be written, {folder} is not a folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ImageError(f"{target}: cannot be written, no permission to write to {folder}")
+
+    def _check_root(self, job: Job) -> None:
+        """Refuse to make an output folder anew that was there: its disk is gone, and another one would fill up."""
+        if job.root in self.seen and not job.root.is_dir():
+            raise ImageError(f"{job.target}: cannot be written, the folder {job.root} is gone")
+
+    def _make_folder(self, job: Job) -> None:
+        self._check_root(job)
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        write_photo(result, job.target, overwrite=overwrite)
-    except PellucidError as error:
+        if job.root is not None:
+            self.seen.add(job.root)
+
+
+@dataclass
+class _Attempt:
+    """How far a job came."""
+
+    read: PictureFacts | None = None
+    skipped: bool = False
+
+
+def _read(path: Path, max_pixels: int) -> Photo:
+    """Read a picture, unless its head claims too much."""
+    size = read_size(path)
+    if size and size[0] * size[1] > max_pixels:
+        claim, limit = f"{size[1]}×{size[0]}", f"{max_pixels / 1e6:g} megapixels"
+        raise ImageError(f"claims to be {claim}, above the limit of {limit}; --max-megapixels raises it")
+    return read_photo(path)
+
+
+def _fits(job: Job) -> bool:
+    """Whether a result of which nothing is noted is whole and of its input's size."""
+    try:
+        made = read_photo(job.target)
+    except ImageError:
+        return False
+    size = read_size(job.source)
+    if size is None:
+        photo = read_photo(job.source)
+        size = photo.height, photo.width
+    return (made.height, made.width) == size
+
+
+def _in_one_line(error: Exception, job: Job) -> str:
+    """What went wrong, with the name of the file that it went wrong with."""
+    source, target = str(job.source), str(job.target)
+    if isinstance(error, PellucidError):
         message = str(error)
-        named = message.startswith((source, target))
-        return read, message if named else f"{source}: {message}"
-    except OSError as error:
-        return read, f"{error.filename or target}: {error.strerror}"
-    except Exception as error:  # a defect, of ours or of a library: one photo must never end a batch
-        log.debug("unexpected", exc_info=True)
-        return read, f"{source}: {type(error).__name__}: {error}".split("\n")[0]
-    return read, None
+        return message if message.startswith((source, target)) else f"{source}: {message}"
+    if isinstance(error, OSError):
+        return f"{error.filename or target}: {error.strerror or error}"
+    if isinstance(error, MemoryError):
+        return f"{source}: needs more memory than there is; close other programs, or try a smaller --tile"
+    log.debug("unexpected", exc_info=error)  # a defect, of ours or of a library
+    return f"{source}: {type(error).__name__}: {error}".split("\n")[0]
 
 
 class _Notes(logging.Handler):
@@ -212,14 +352,3 @@ def _noted_warnings() -> Generator[list[str]]:
         yield notes.lines
     finally:
         root.removeHandler(notes)
-
-
-def _check_destination(target: Path, overwrite: bool) -> None:
-    """Refuse, before the picture is restored, a place where it could not be written."""
-    if target.exists() and not overwrite:
-        raise ImageError(f"{target}: exists already; --overwrite replaces it")
-    folder = next(parent for parent in target.parents if parent.exists())
-    if not folder.is_dir():
-        raise ImageError(f"{target}: cannot be written, {folder} is not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ImageError(f"{target}: cannot be written, no permission to write to {folder}")
