@@ -59,6 +59,27 @@ def test_haze_is_removed_from_a_large_picture_by_what_is_seen_in_a_small_one(siz
     assert error < before / 8
 
 
+def test_what_was_replaced_loses_its_detail_and_all_else_keeps_it() -> None:
+    network, clear = Clear(), scene(512, 512)
+    drop = (slice(180, 300), slice(200, 330))
+    seen = clear.copy()
+    shapes = np.random.default_rng(1).uniform(0, 1, (6, 5, 3))
+    seen[drop] = shapes.repeat(20, 0).repeat(26, 1) + 0.2 * (seen[drop] - 0.5)
+
+    def without_the_drop(image: Tensor) -> Tensor:
+        image = image.clone()
+        image[:, :, 22:39, 24:43] = 0.4  # its place, an eighth as large, and a little more
+        return image
+
+    network.forward = without_the_drop
+    restored = Restorer(network).restore_array(seen)
+    inside = restored[190:290, 210:320]
+    assert abs(inside.mean() - 0.4) < 0.01 and inside.std() < 0.03 < seen[drop].std()
+    far = np.ones((512, 512), bool)
+    far[140:352, 160:384] = False
+    assert np.sqrt(np.square(restored[far] - clear[far]).mean()) < 0.01 < clear[far].std()
+
+
 def test_a_picture_within_the_working_side_goes_through_whole() -> None:
     network, clear = Clear(), scene(64, 48)
     restored = Restorer(network).restore_array(hazy(clear))
