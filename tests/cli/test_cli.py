@@ -83,6 +83,16 @@ def test_a_folder_with_one_bad_file_exits_1_and_writes_the_rest(
         (["{in}", "--suffix", "x/y"], 2, "suffix"),
         (["x" * 300], 1, "File name too long"),
         (["{in}/photo.png", "-o", "{in}/x.doc"], 2, "x.doc"),
+        (["{in}", "-f", "pgn"], 2, "no format 'pgn' to write"),
+        (["{in}/photo.png", "-o", "{in}/x.jpg", "-f", "png"], 2, "disagree"),
+        (["{in}", "--overwrite", "--resume"], 2, "exclude each other"),
+        (["{in}", "--skip-existing", "--resume"], 2, "exclude each other"),
+        (["{in}", "--max-megapixels", "nan"], 2, "--max-megapixels takes"),
+        (["{in}", "--max-megapixels", "0"], 2, "--max-megapixels"),
+        (["{in}", "--max-megapixels", "0.0005"], 1, "above the limit of 0.0005 megapixels"),
+        (["{in}", "--timeout", "-1"], 2, "--timeout takes"),
+        (["/dev/zero"], 1, "is a device"),
+        (["no\nsuch\x1b[2J.png"], 1, "no\\nsuch\\x1b[2J.png: matches no file"),
     ],
 )
 def test_bad_input_is_one_line_and_an_exit_code(
@@ -97,6 +107,29 @@ def test_bad_input_is_one_line_and_an_exit_code(
     assert message in errors
     assert photo_file.read_bytes() == before
     assert [path.name for path in photo_file.parent.iterdir()] == ["photo.png"]
+
+
+def test_many_failures_are_repeated_in_short(command: Run, photo_file: Path, weights: Path, tmp_path: Path) -> None:
+    for index in range(25):
+        (photo_file.parent / f"bad{index:02}.png").write_text("not a picture")
+    code, printed, errors = command("restore", photo_file.parent, "-o", tmp_path / "out", "-m", weights)
+    lines = errors.splitlines()
+    assert (code, len(printed.splitlines())) == (1, 1)
+    assert lines[25] == "pellucid: 25 of 26 failed:"
+    assert "bad19.png" in lines[-2]
+    assert lines[-1] == "  and 5 more, named above"
+
+
+def test_a_second_run_goes_on(command: Run, photo_file: Path, weights: Path, tmp_path: Path) -> None:
+    arguments = ("restore", photo_file, "-o", tmp_path / "out.png", "-m", weights)
+    assert command(*arguments)[0] == 0
+    assert "--skip-existing leaves it" in command(*arguments)[2]
+    for option in ("--skip-existing", "--resume"):
+        code, printed, errors = command(*arguments, option)
+        assert (code, printed) == (0, "")
+        assert errors == "pellucid: 1 of 1 skipped, as their outputs exist\n"
+    (file,) = json.loads(command(*arguments, "--resume", "--json")[1])["files"]
+    assert (file["skipped"], file["target"]) == (True, str(tmp_path / "out.png"))
 
 
 @pytest.mark.parametrize("arguments", [[], ["restore"], ["restore", "--no-such-option", "x"], ["no-such-verb"]])

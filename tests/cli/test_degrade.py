@@ -78,3 +78,10 @@ def test_what_cannot_be_is_one_line_and_costs_no_file(
     assert one_line(errors), errors
     assert message in errors
     assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
+
+
+def test_a_format_and_a_second_run(command: Run, photos: Path, tmp_path: Path) -> None:
+    arguments = ("degrade", photos, "-o", tmp_path / "out", "-f", "tif", "--gaussian", 5)
+    assert command(*arguments)[1].split() == [str(tmp_path / "out" / name) for name in ("deeper/two.tif", "one.tif")]
+    assert "2 of 2 skipped" in command(*arguments, "--resume")[2]
+    assert len(command(*arguments, "--resume", "--seed", 1)[1].split()) == 2

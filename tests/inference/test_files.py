@@ -1,14 +1,19 @@
+import os
+import shutil
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid.inference import Restorer, restore_files
-from pellucid.inference.files import FileOptions
+from pellucid.errors import ConfigError
+from pellucid.imaging import Photo
+from pellucid.inference import Restorer, files, restore_files
+from pellucid.inference.files import Existing, FileOptions
 from pellucid.inference.journal import NAME
 
-from conftest import Identity, picture
+from conftest import Identity, left_behind, picture
 
 OVERWRITE = FileOptions(existing="overwrite")
 
@@ -133,3 +138,117 @@ def test_an_output_folder_that_cannot_be_written_is_one_line(
     (result,) = restore_files([source], f"{tmp_path / 'locked'}/", restorer=restorer)
     assert "no permission" in str(result.error)
     assert not restorer.network.seen
+
+
+@pytest.mark.parametrize("existing", ["overwrite", "skip", "resume"])
+def test_a_folder_in_the_place_of_a_result_fails(tmp_path: Path, restorer: Restorer, existing: Existing) -> None:
+    picture(tmp_path / "in" / "a.png")
+    (tmp_path / "out" / "a.png").mkdir(parents=True)
+    options = FileOptions(existing=existing)
+    (result,) = restore_files([tmp_path / "in"], tmp_path / "out", restorer=restorer, options=options)
+    assert "is a folder" in str(result.error)
+
+
+def test_an_output_folder_that_vanishes_is_not_made_anew(tmp_path: Path, restorer: Restorer) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        picture(tmp_path / "in" / name)
+    results = []
+    for result in restore_files([tmp_path / "in"], tmp_path / "out", restorer=restorer):
+        results.append(result)
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    assert results[0].error is None
+    for result in results[1:]:
+        assert str(result.error).endswith(f"cannot be written, the folder {tmp_path / 'out'} is gone")
+    assert not (tmp_path / "out").exists()
+
+
+def test_pictures_above_the_limit_are_refused_before_they_are_decoded(tmp_path: Path, restorer: Restorer) -> None:
+    source = picture(tmp_path / "a.png")
+    options = FileOptions(max_pixels=12 * 16 - 1)
+    (result,) = restore_files([source], restorer=restorer, options=options)
+    assert "--max-megapixels" in str(result.error)
+    (result,) = restore_files([source], restorer=restorer, options=FileOptions(max_pixels=12 * 16))
+    assert result.error is None
+
+
+@pytest.mark.parametrize("place", ["read_photo", "work"])
+def test_a_file_that_takes_too_long_fails_and_the_others_go_on(
+    tmp_path: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    picture(tmp_path / "in" / "a.png")
+    picture(tmp_path / "in" / "b.png", 7)
+
+    def dawdle(photo: Photo) -> None:
+        if photo.pixels.max() == 7:
+            time.sleep(30)
+
+    read, restore = files.read_photo, Restorer.restore
+    if place == "read_photo":
+
+        def slow_read(path: Path, **options: object) -> Photo:
+            photo = read(path, **options)
+            dawdle(photo)
+            return photo
+
+        monkeypatch.setattr(files, "read_photo", slow_read)
+    else:
+
+        def slow_restore(self: Restorer, photo: Photo, **options: object) -> Photo:
+            dawdle(photo)
+            return restore(self, photo, **options)
+
+        monkeypatch.setattr(Restorer, "restore", slow_restore)
+    options = FileOptions(timeout=0.3)
+    first, second = restore_files([tmp_path / "in"], tmp_path / "out", restorer=restorer, options=options)
+    assert first.error is None
+    assert second.error == f"{second.source}: took longer than 0.3 s and was given up; --timeout allows more"
+    assert second.seconds < 10
+    assert list(snapshot(tmp_path / "out")) == ["a.png"]
+
+
+@pytest.mark.parametrize("limit", [{"timeout": -1.0}, {"timeout": float("nan")}, {"max_pixels": 0}])
+def test_limits_that_nothing_could_keep_are_refused(limit: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        FileOptions(**limit)
+
+
+def test_out_of_memory_is_one_line_and_the_others_go_on(
+    tmp_path: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(tmp_path / "in" / "a.png", 7)
+    picture(tmp_path / "in" / "b.png")
+    real = Restorer.restore
+
+    def greedy(self: Restorer, photo: Photo, **options: object) -> Photo:
+        if photo.pixels.max() == 7:
+            np.empty(2**60, np.uint8)
+        return real(self, photo, **options)
+
+    monkeypatch.setattr(Restorer, "restore", greedy)
+    first, second = restore_files([tmp_path / "in"], tmp_path / "out", restorer=restorer)
+    assert "needs more memory than there is" in str(first.error)
+    assert second.error is None
+
+
+def test_what_killed_runs_left_behind_is_swept(tmp_path: Path, restorer: Restorer) -> None:
+    picture(tmp_path / "in" / "deep" / "a.png")
+    (tmp_path / "out" / "deep").mkdir(parents=True)
+    abandoned = left_behind(tmp_path / "out" / "deep", ".png")
+    list(restore_files([tmp_path / "in"], tmp_path / "out", restorer=restorer))
+    assert not abandoned.exists()
+
+
+def test_names_of_every_kind_are_names(tmp_path: Path, restorer: Restorer) -> None:
+    names = [b"a\nb.png", b"\xff\xfe.png", b"--help.png", b"-.png", "\u202eü 😀.png".encode(), b"x" * 251 + b".png"]
+    for name in names:
+        picture(tmp_path / "in" / os.fsdecode(name))
+    results = list(restore_files([tmp_path / "in"], tmp_path / "out", restorer=restorer))
+    assert [result.error for result in results] == [None] * len(names)
+    written = {os.fsencode(path.name) for path in (tmp_path / "out").iterdir()}
+    assert written == {*names, NAME.encode()}
+    assert all(
+        result.skipped
+        for result in restore_files(
+            [tmp_path / "in"], tmp_path / "out", restorer=restorer, options=FileOptions(existing="resume")
+        )
+    )

@@ -148,7 +148,7 @@ def show_results(
             elif not quiet and not result.skipped:
                 typer.echo(printable(str(result.target)))
     except (KeyboardInterrupt, SystemExit):
-        typer.echo(f"pellucid: stopped after {count} files, all of them whole; --resume goes on", err=True)
+        typer.echo(f"pellucid: stopped after {count} files; what is written is whole, and --resume goes on", err=True)
         raise
     if skipped:
         typer.echo(f"pellucid: {skipped} of {count} skipped, as their outputs exist", err=True)

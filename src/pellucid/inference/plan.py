@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from glob import glob, has_magic
 from pathlib import Path
 
-from pellucid.errors import ConfigError, ImageError
+from pellucid.errors import ConfigError, ImageError, did_you_mean
 from pellucid.imaging import WRITABLE_SUFFIXES, check_writable_suffix, looks_like_picture
 
 log = logging.getLogger(__name__)
@@ -109,6 +109,9 @@ class _Naming:
         if not suffix or "/" in suffix or os.sep in suffix:
             raise ConfigError(f"suffix must be part of a file name, not '{suffix}'")
         ending = None if format is None else f".{format.lower().removeprefix('.')}"
+        if ending is not None and ending not in WRITABLE_SUFFIXES:
+            known = sorted(suffix.removeprefix(".") for suffix in WRITABLE_SUFFIXES)
+            raise ConfigError(f"there is no format '{format}' to write.{did_you_mean(ending[1:], known)}")
         wanted = None if ending is None else _format_of(Path(f"x{ending}"))
         if output is None:
             return cls(None, False, suffix, ending)
