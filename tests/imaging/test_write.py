@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from pellucid.errors import ConfigError, ImageError
-from pellucid.imaging import Photo, check_writable_suffix, read_photo, write_photo
+from pellucid.imaging import Photo, check_writable_suffix, read_photo, tiff, write_photo
 from pellucid.imaging import write as write_module
 
 RNG = np.random.default_rng(5)
@@ -156,7 +156,7 @@ def test_exif_of_odd_types_does_not_stop_a_tiff(tmp_path, caplog, monkeypatch):
     def broken(_payload):
         raise TypeError("odd\ntype")
 
-    monkeypatch.setattr(write_module, "_exif_tags", broken)
+    monkeypatch.setattr(tiff, "exif_tags", broken)
     photo = photo_of("uint8", 3)
     write_photo(photo, tmp_path / "a.tif")
     assert_same(read_photo(tmp_path / "a.tif"), photo)

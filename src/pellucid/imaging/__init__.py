@@ -1,10 +1,12 @@
 """Picture files in and out: the only part of pellucid that reads or writes them."""
 
 from pellucid.imaging.color import to_depth, to_float
+from pellucid.imaging.frames import Frames, check_holds_frames, open_frames, write_frames
+from pellucid.imaging.limits import MAX_PIXELS
 from pellucid.imaging.metadata import JpegSettings
 from pellucid.imaging.photo import Photo
 from pellucid.imaging.read import (
-    MAX_PIXELS,
+    READ_ONLY_SUFFIXES,
     READABLE_SUFFIXES,
     find_pictures,
     looks_like_picture,
@@ -17,17 +19,22 @@ from pellucid.imaging.write import WRITABLE_SUFFIXES, check_writable_suffix, wri
 __all__ = [
     "MAX_PIXELS",
     "READABLE_SUFFIXES",
+    "READ_ONLY_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "Frames",
     "JpegSettings",
     "Photo",
+    "check_holds_frames",
     "check_writable_suffix",
     "find_pictures",
     "looks_like_picture",
+    "open_frames",
     "read_photo",
     "read_size",
     "shrink",
     "shrunk_size",
     "to_depth",
     "to_float",
+    "write_frames",
     "write_photo",
 ]

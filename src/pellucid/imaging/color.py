@@ -2,13 +2,16 @@
 
 import logging
 from io import BytesIO
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image, ImageCms
 
 from pellucid.errors import ImageError
+
+if TYPE_CHECKING:
+    import pyvips
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +49,12 @@ def split(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     colours = 1 if bands < 3 else 3
     alpha = np.ascontiguousarray(array[:, :, colours]) if bands > colours else None
     return np.ascontiguousarray(array[:, :, :colours]), alpha
+
+
+def planes_of(image: "pyvips.Image") -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Decode a picture of libvips' into pixels and alpha; raises as ``split``."""
+    # pyvips drops every dimension of a picture of one pixel
+    return split(image.numpy().reshape(image.height, image.width, image.bands))
 
 
 def to_depth(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:

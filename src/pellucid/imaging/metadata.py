@@ -1,4 +1,4 @@
-"""What travels beside the pixels: EXIF, ICC profile, XMP, resolution, and how a JPEG was compressed."""
+"""What travels beside the pixels: EXIF, ICC profile, XMP, IPTC, resolution, and how a JPEG was compressed."""
 
 import logging
 import math
@@ -13,9 +13,12 @@ from typing import Any, TypedDict
 
 from PIL import Image, JpegImagePlugin
 
+from pellucid.imaging.limits import MAX_PIXELS, too_large
+
 _log = logging.getLogger(__name__)
 
 EXIF_PREFIX = b"Exif\0\0"
+IPTC_TAG = 33723
 _ORIENTATION = 0x0112
 _BYTE, _SHORT, _LONG = 1, 3, 4
 
@@ -23,24 +26,34 @@ _BYTE, _SHORT, _LONG = 1, 3, 4
 # are Photoshop's layers and previews of before. All the others describe the photograph.
 STORAGE_TAGS = frozenset(
     {*range(254, 267), 273, *range(277, 285), *range(288, 298), 301, *range(317, 326), 330}
-    | {*range(338, 348), *range(512, 533), 559, 700, 34377, 34675, 37724}
+    | {*range(338, 348), *range(512, 533), 559, 700, IPTC_TAG, 34377, 34675, 37724}
 )
+_PHOTOSHOP = b"Photoshop 3.0\0"
+_IPTC_RESOURCE_ID = 0x0404
+_IPTC_RESOURCE = b"8BIM" + struct.pack(">H", _IPTC_RESOURCE_ID)
 _XMP_ORIENTATION = re.compile(rb'(tiff:Orientation(?:="|>))([0-9])')
 
 _pillow_globals = threading.RLock()
 
 
 @contextmanager
-def quiet_pillow() -> Generator[None]:
-    """Run Pillow without its warnings and without its pixel limit, which pellucid sets for itself.
+def quiet_pillow(max_pixels: int | None = None) -> Generator[None]:
+    """Run Pillow without its warnings, and with this pixel limit, or none, in place of its own.
 
     Both are settings of the whole process, hence the lock: one thread at a time.
+
+    Raises:
+        ImageError: Pillow met a picture or frame above the limit, before it decoded it.
     """
     with _pillow_globals, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        # raised from the limit on, where Pillow by itself would wait for twice as much
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
         try:
             yield
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+            raise too_large(max_pixels or MAX_PIXELS) from None
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
@@ -76,28 +89,32 @@ class Carried(TypedDict):
     exif: bytes | None
     icc: bytes | None
     xmp: bytes | None
+    iptc: bytes | None
     dpi: tuple[float, float] | None
 
 
-def collect(info: Mapping[Any, Any], tags: Image.Exif | None = None) -> tuple[int, Carried]:
+def collect(info: Mapping[Any, Any], tags: Image.Exif | None = None, *, xmp_turns: bool = True) -> tuple[int, Carried]:
     """Gather what a picture file says beside its pixels.
 
     Args:
         info: Pillow's ``image.info``.
-        tags: the first directory of a TIFF, whose EXIF lies there and not in ``info``.
+        tags: the directory of a TIFF's page, whose EXIF lies there and not in ``info``.
+        xmp_turns: an orientation that only XMP knows counts; not where the container tells it by itself.
 
     Returns:
         The orientation (1 to 8) that the stored pixels have, and the fields, in which it is reset to 1.
     """
+    iptc = _iptc(info, tags)
     exif = exif_of_tiff(tags) if tags is not None else _exif_payload(info)
     turned, exif = reset_orientation(exif) if exif else (None, None)
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or None
     if isinstance(xmp, str):
         xmp = xmp.encode("latin-1", "replace")
     if xmp and (mark := _XMP_ORIENTATION.search(xmp)):
-        turned = turned or int(mark[2])
+        turned = turned or (int(mark[2]) if xmp_turns else 1)
         xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
-    fields = Carried(exif=exif, icc=info.get("icc_profile") or None, xmp=xmp, dpi=_dpi(info.get("dpi")))
+    icc = info.get("icc_profile") or None
+    fields = Carried(exif=exif, icc=icc, xmp=xmp, iptc=iptc, dpi=_dpi(info.get("dpi")))
     return turned if turned and turned <= 8 else 1, fields
 
 
@@ -144,15 +161,49 @@ def exif_of_tiff(tags: Image.Exif) -> bytes | None:
             return None
 
 
+def photoshop_block(iptc: bytes) -> bytes:
+    """Wrap IPTC records as Photoshop does in a JPEG's APP13 segment, without the segment's own heading."""
+    return _PHOTOSHOP + _IPTC_RESOURCE + struct.pack(">2xI", len(iptc)) + iptc + bytes(len(iptc) % 2)
+
+
+def png_profile(kind: str, data: bytes) -> str:
+    """ImageMagick's way of storing what PNG has no chunk for: a text of hexadecimal digits below a heading."""
+    digits = data.hex()
+    lines = [digits[start : start + 72] for start in range(0, len(digits), 72)]
+    return "\n".join(["", kind, f"{len(data):8d}", *lines, ""])
+
+
 def _exif_payload(info: Mapping[Any, Any]) -> bytes | None:
-    exif = info.get("exif")
-    # ImageMagick's way of storing EXIF in a PNG: a text of hexadecimal digits below three lines of heading
-    if exif is None and (text := info.get("Raw profile type exif")):
-        try:
-            exif = bytes.fromhex("".join(str(text).split("\n")[3:]))
-        except ValueError:
-            return None
-    return exif or None
+    return info.get("exif") or _from_png_profile(info, "exif")
+
+
+def _iptc(info: Mapping[Any, Any], tags: Image.Exif | None) -> bytes | None:
+    """The IPTC records of a JPEG, a TIFF or a PNG."""
+    if tags is not None:
+        records = tags.get(IPTC_TAG)
+        if isinstance(records, tuple):  # Photoshop calls its bytes 32-bit numbers
+            records = struct.pack(f"{tags.endian}{len(records)}I", *records)
+        return records if isinstance(records, bytes) else None
+    blocks = info.get("photoshop")
+    if isinstance(blocks, dict) and isinstance(records := blocks.get(_IPTC_RESOURCE_ID), bytes):
+        return records or None
+    stored = _from_png_profile(info, "iptc") or b""
+    at = stored.find(_IPTC_RESOURCE)
+    if at < 0:
+        return stored or None
+    name_length = stored[at + 6] if at + 6 < len(stored) else 0
+    size_at = at + 6 + name_length + 1 + (name_length + 1) % 2
+    (size,) = struct.unpack(">I", stored[size_at : size_at + 4].rjust(4, b"\0"))
+    return stored[size_at + 4 : size_at + 4 + size] or None
+
+
+def _from_png_profile(info: Mapping[Any, Any], kind: str) -> bytes | None:
+    """Read what ``png_profile`` writes."""
+    text = info.get(f"Raw profile type {kind}")
+    try:
+        return bytes.fromhex("".join(str(text).split("\n")[3:])) or None
+    except ValueError:
+        return None
 
 
 def _dpi(dpi: Any) -> tuple[float, float] | None:

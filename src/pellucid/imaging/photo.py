@@ -25,9 +25,12 @@ class Photo:
         exif: raw payload beginning ``Exif\0\0``, Orientation 1, without thumbnail.
         icc: profile that the pixels are in.
         xmp: packet, tiff:Orientation 1.
+        iptc: records as JPEG's Photoshop block and TIFF's tag hold them.
         dpi: across and down.
         format: Pillow's name of the source format (``"JPEG"``, ``"TIFF"``); None if it came from an array.
         jpeg: how the source was compressed, if it was a JPEG.
+        bits: of a sample in the source, where uint16 has more: 10 or 12 of AVIF and HEIC.
+        lossless: the source was a WebP without loss, and the result will be if it is one.
 
     Raises:
         ImageError: A shape or dtype is not one of these.
@@ -38,9 +41,12 @@ class Photo:
     exif: bytes | None = field(default=None, repr=False)
     icc: bytes | None = field(default=None, repr=False)
     xmp: bytes | None = field(default=None, repr=False)
+    iptc: bytes | None = field(default=None, repr=False)
     dpi: tuple[float, float] | None = None
     format: str | None = None
     jpeg: JpegSettings | None = field(default=None, repr=False)
+    bits: int | None = None
+    lossless: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what the rest of pellucid could not handle."""
@@ -92,7 +98,9 @@ class Photo:
         image.load()
         pixels, alpha, icc = planes(image)
         is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
-        orientation, fields = collect(image.info, image.getexif() if is_tiff else None)
+        tags = image.getexif() if is_tiff else None
+        # Pillow tells an AVIF's own turn as EXIF, and no other counts
+        orientation, fields = collect(image.info, tags, xmp_turns=image.format != "AVIF")
         fields["icc"] = icc
         return cls.from_stored(pixels, alpha, orientation, fields, format=image.format, jpeg=JpegSettings.of(image))
 
@@ -106,13 +114,15 @@ class Photo:
         *,
         format: str | None,
         jpeg: JpegSettings | None = None,
+        bits: int | None = None,
     ) -> "Photo":
         """Turn pixels and alpha as a file stores them (EXIF ``orientation`` 1 to 8) upright."""
         if orientation >= 5 and fields["dpi"]:
             across, down = fields["dpi"]
             fields["dpi"] = (down, across)
         alpha = None if alpha is None else _upright(alpha, orientation)
-        return cls(pixels=_upright(pixels, orientation), alpha=alpha, **fields, format=format, jpeg=jpeg)
+        pixels = _upright(pixels, orientation)
+        return cls(pixels=pixels, alpha=alpha, **fields, format=format, jpeg=jpeg, bits=bits)
 
     def to_pil(self) -> Image.Image:
         """Give the photograph to Pillow, with EXIF, ICC, XMP and DPI in its ``info``.

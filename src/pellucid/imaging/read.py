@@ -2,24 +2,21 @@
 
 import logging
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO
 
-from numpy.typing import NDArray
-from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from pellucid.errors import ImageError
-from pellucid.imaging.color import split, srgb_profile
+from pellucid.errors import ImageError, MissingExtraError
+from pellucid.imaging import gif, heif, netpbm, png, raw, tiff, webp
+from pellucid.imaging.limits import MAX_PIXELS, refuse_huge
 from pellucid.imaging.metadata import collect, quiet_pillow
 from pellucid.imaging.photo import Photo
 
-if TYPE_CHECKING:
-    import pyvips
-
 _log = logging.getLogger(__name__)
-
-MAX_PIXELS = 1_000_000_000
-"""Larger pictures are refused from their header: a file of a few bytes can claim any size."""
 
 # A closed list, so that no odd file reaches Pillow's decoders that run programs or cut depth unseen
 _SUFFIXES = {
@@ -32,10 +29,14 @@ _SUFFIXES = {
     "GIF": (".gif",),
     "AVIF": (".avif",),
 }
-READABLE_SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
-"""Lower-case file name endings of the formats that can be read."""
+READ_ONLY_SUFFIXES = frozenset(raw.SUFFIXES)
+"""Lower-case endings of camera raw files, whose restored pictures are not raw: 16-bit TIFF or PNG holds them."""
+READABLE_SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes) | {
+    *heif.HEIC_SUFFIXES,
+    *READ_ONLY_SUFFIXES,
+}
+"""Lower-case file name endings of the formats that can be read, some with an extra only."""
 
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _OTHER_FILES = (
     (b"%PDF", "a PDF"),
     (b"PK\x03\x04", "a ZIP archive or an office document"),
@@ -45,9 +46,7 @@ _OTHER_FILES = (
     (b"\x89PN", "a PNG with a damaged header"),
     (b"\xff\xd8", "a JPEG with a damaged header"),
 )
-_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-# A camera raw file opens with a small preview, the picture itself lies deeper
-_NEW_SUBFILE_TYPE, _REDUCED_PREVIEW = 254, 1
+_HEAD_BYTES = 512
 
 
 def looks_like_picture(path: str | os.PathLike[str]) -> bool:
@@ -62,23 +61,57 @@ def find_pictures(folder: Path) -> list[Path]:
     return sorted(path for path in found if not any(p.startswith(".") for p in path.relative_to(folder).parts))
 
 
-def read_photo(path: str | os.PathLike[str]) -> Photo:
-    """Read a picture: its first frame, decoded in full, upright, with EXIF, ICC, XMP and DPI.
+def read_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Read a picture: its first frame or page, decoded in full, upright, with EXIF, ICC, XMP, IPTC and DPI.
 
     Args:
-        path: a JPEG, PNG, TIFF, WebP, BMP, PPM, GIF or AVIF file, whatever its name.
+        path: a JPEG, PNG, TIFF, WebP, BMP, PPM, GIF, AVIF, HEIC or camera raw file, whatever its name.
+        max_pixels: a larger picture is refused by its header.
 
     Returns:
         uint8 for up to 8 bits, uint16 for up to 16, float32 for float TIFF; grey stays grey.
 
     Raises:
-        ImageError: It is missing, damaged, cut short, no picture, too large, or of a kind not supported;
-            one line that starts with the path.
+        ImageError: It is missing, damaged, cut short, no picture, too large, of a kind not supported, or of one
+            that takes an extra which is not installed; one line that starts with the path.
     """
     path = Path(path)
+    with naming(path), open_file(path) as file:
+        return _read(path, file, max_pixels)
+
+
+def read_size(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> tuple[int, int] | None:
+    """Upright height and width by the head of a picture file.
+
+    Returns:
+        None where only decoding, or ``read_photo``'s refusal, tells.
+    """
     try:
-        return _read(path)
-    except ImageError as error:
+        with open_file(Path(path)) as file:
+            if raw.is_raw(Path(path), file.read(_HEAD_BYTES)):
+                return None
+            file.seek(0)
+            with quiet_pillow(max_pixels):
+                image = Image.open(file, formats=tuple(_SUFFIXES))
+                (width, height), tags = image.size, None
+                if isinstance(image, TiffImagePlugin.TiffImageFile):  # whose size some versions turn already
+                    tags = image.getexif()
+                    width, height = (
+                        image.tag_v2[tag] for tag in (TiffImagePlugin.IMAGEWIDTH, TiffImagePlugin.IMAGELENGTH)
+                    )
+                orientation, _ = collect(image.info, tags, xmp_turns=image.format != "AVIF")
+    except Exception:  # whatever is wrong with the file, read_photo says it better
+        return None
+    return (width, height) if orientation >= 5 else (height, width)
+
+
+@contextmanager
+def naming(path: Path) -> Generator[None]:
+    """Turn whatever a decoder raises on a file into an ImageError of one line that starts with its name."""
+    try:
+        yield
+        return
+    except (ImageError, MissingExtraError) as error:
         reason = str(error)
     except MemoryError:
         reason = "does not fit in memory"
@@ -91,22 +124,13 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
     raise ImageError(f"{path}: {reason}") from None
 
 
-def read_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """Upright height and width by the head of a picture file; None where only decoding, or ``read_photo``, tells."""
-    try:
-        with Path(path).open("rb") as file, quiet_pillow():
-            image = Image.open(file, formats=tuple(_SUFFIXES))
-            (width, height), tags = image.size, None
-            if isinstance(image, TiffImagePlugin.TiffImageFile):  # whose size some versions of Pillow turn already
-                width, height = (image.tag_v2[tag] for tag in (TiffImagePlugin.IMAGEWIDTH, TiffImagePlugin.IMAGELENGTH))
-                tags = image.getexif()
-            orientation, _ = collect(image.info, tags)
-    except Exception:  # whatever is wrong with the file, read_photo says it better
-        return None
-    return (width, height) if orientation >= 5 else (height, width)
+def open_file(path: Path) -> IO[bytes]:
+    """Open an ordinary file that is not empty.
 
-
-def _read(path: Path) -> Photo:
+    Raises:
+        ImageError: There is none of this name.
+        OSError: The system does not let it be opened.
+    """
     if not path.exists():
         raise ImageError("no such file")
     if path.is_dir():
@@ -115,92 +139,60 @@ def _read(path: Path) -> Photo:
         raise ImageError("is not an ordinary file")
     if path.stat().st_size == 0:
         raise ImageError("is empty")
+    return path.open("rb")
+
+
+def _read(path: Path, file: IO[bytes], max_pixels: int) -> Photo:
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    if raw.is_raw(path, head):
+        return raw.read(path, file, max_pixels)
+    if heif.codec_of(head) == "HEIC":
+        return heif.read_heic(file, max_pixels)
+    if head.startswith(tiff.MAGIC):
+        return _read_tiff(path, file, max_pixels)
     # by its handle and not its name: Pillow would map a turned TIFF into memory, height and width confused
-    with path.open("rb") as file:
-        try:
-            with quiet_pillow():
-                image = Image.open(file, formats=tuple(_SUFFIXES))
-        except UnidentifiedImageError:
-            file.seek(0)
-            head = file.read(512)
-            if not head.startswith(_TIFF_MAGIC):
-                raise ImageError(_what_it_is(head)) from None
-            # Pillow knows no float colour and no deep grey with alpha, but can read their tags
-            file.seek(0)
-            tags = Image.Exif()
-            with quiet_pillow():
-                tags.load_from_fp(file)
-            return _read_deep_tiff(path, tags)
-        return _read_opened(image, path)
+    try:
+        with quiet_pillow(max_pixels):
+            image = Image.open(file, formats=tuple(_SUFFIXES))
+    except UnidentifiedImageError:
+        raise ImageError(_what_it_is(head)) from None
+    return _read_opened(image, path, file, max_pixels)
 
 
-def _read_opened(image: Image.Image, path: Path) -> Photo:
+def _read_opened(image: Image.Image, path: Path, file: IO[bytes], max_pixels: int) -> Photo:
     """Decode with libvips what Pillow would cut to 8 bits, and all else with Pillow."""
-    _refuse_huge(image.width, image.height)
-    with quiet_pillow():
+    refuse_huge(image.width, image.height, max_pixels)
+    with quiet_pillow(max_pixels):
         frames: int = getattr(image, "n_frames", 1)
     # the further frames of a camera's MPO are previews
     if frames > 1 and image.format != "MPO":
-        _log.warning("%s: holds %d frames or pages, of which only the first is read", path, frames)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        # Pillow looks at a TIFF's tags and size once more while it decodes
-        with quiet_pillow():
-            _refuse_preview(image.tag_v2.get(_NEW_SUBFILE_TYPE, 0))
-            if max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))) > 8:
-                return _read_deep_tiff(path, image.getexif())
-            return Photo.from_pil(image)
-    # how Pillow will decode it: ("zip", ..., "RGB;16B") or ("ppm", ..., ("RGB", highest value))
-    how = image.tile[0].args if isinstance(image, ImageFile.ImageFile) and image.tile else None
-    if image.format == "PNG" and str(how).endswith(";16B"):
-        return _read_deep_png(path, image)
-    if image.format == "PPM" and image.mode == "RGB" and isinstance(how, tuple) and how[1] > 255:
-        raise ImageError("is a 16-bit colour PPM, which is not supported; convert it to PNG or TIFF first")
-    return Photo.from_pil(image)
+        _only_the_first(path, frames)
+    if image.format == "PNG" and png.is_deep(image):
+        return png.read_deep(path, image)
+    if netpbm.is_ours(image):
+        return netpbm.read(file)
+    if image.format == "AVIF" and (bits := heif.deep_bits(path)):
+        return heif.read_deep_avif(path, image, bits)
+    photo = Photo.from_pil(image)
+    if image.format == "WEBP":
+        return replace(photo, lossless=webp.read_facts(file).lossless)
+    return replace(photo, xmp=gif.read_facts(file).xmp) if image.format == "GIF" else photo
 
 
-def _read_deep_png(path: Path, image: Image.Image) -> Photo:
-    import pyvips
-
-    pixels, alpha = _planes_of(pyvips.Image.pngload(str(path), fail_on="error", revalidate=True))
-    # Pillow reads the chunks behind the pixels, where EXIF may lie, only when it decodes
-    image.load()
-    orientation, fields = collect(image.info)
-    return Photo.from_stored(pixels, alpha, orientation, fields, format="PNG")
-
-
-def _read_deep_tiff(path: Path, tags: Image.Exif) -> Photo:
-    import pyvips
-
-    stored = pyvips.Image.tiffload(str(path), fail_on="error", revalidate=True)
-    _refuse_huge(stored.width, stored.height)
-    _refuse_preview(tags.get(_NEW_SUBFILE_TYPE, 0))
-    info: dict[str, Any] = {}
-    for name, key in (("icc-profile-data", "icc_profile"), ("xmp-data", "xmp")):
-        if stored.get_typeof(name):
-            info[key] = stored.get(name)
-    if TiffImagePlugin.X_RESOLUTION in tags:
-        info["dpi"] = (stored.xres * 25.4, stored.yres * 25.4)
-    orientation, fields = collect(info, tags)
-    if stored.interpretation in ("cmyk", "lab", "labs"):
-        stored = stored.colourspace("rgb16")
-        fields["icc"] = srgb_profile()
-    pixels, alpha = _planes_of(stored)
-    return Photo.from_stored(pixels, alpha, orientation, fields, format="TIFF")
+def _read_tiff(path: Path, file: IO[bytes], max_pixels: int) -> Photo:
+    """Read the first page that is neither preview nor mask."""
+    pages = tiff.read_pages(file)
+    photos = [page for page in pages if page.is_photo]
+    if not photos or pages[0].is_dng:
+        raise ImageError("is a camera raw file without its name; give it the ending that its camera gave it")
+    if len(photos) > 1:
+        _only_the_first(path, len(photos))
+    return tiff.read_page(path, file, tiff.open_with_pillow(file), photos[0], max_pixels)
 
 
-def _planes_of(image: "pyvips.Image") -> tuple[NDArray[Any], NDArray[Any] | None]:
-    # pyvips drops every dimension of a picture of one pixel
-    return split(image.numpy().reshape(image.height, image.width, image.bands))
-
-
-def _refuse_huge(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"claims to be {width}×{height}, above the limit of {MAX_PIXELS // 10**6} megapixels")
-
-
-def _refuse_preview(subfile_type: int) -> None:
-    if subfile_type & _REDUCED_PREVIEW:
-        raise ImageError("is a camera raw file; develop it to TIFF or JPEG first")
+def _only_the_first(path: Path, number: int) -> None:
+    _log.warning("%s: holds %d frames or pages, of which only the first is read", path, number)
 
 
 def _damaged(error: Exception) -> str:
@@ -209,8 +201,6 @@ def _damaged(error: Exception) -> str:
 
 def _what_it_is(head: bytes) -> str:
     """Say why a file that begins with ``head`` is not readable, as well as its first bytes tell."""
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
-        return "is a HEIC picture, which is not supported yet; convert it to JPEG, PNG or TIFF first"
     kind = next((kind for magic, kind in _OTHER_FILES if head.startswith(magic)), None)
     if head[4:8] == b"ftyp":
         kind = "a film"

@@ -1,0 +1,173 @@
+"""GIF: the timing that its blocks tell, and a writer that holds one frame at a time."""
+
+import logging
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import GifImagePlugin, Image
+
+from pellucid.errors import ImageError
+from pellucid.imaging.photo import Photo
+
+_log = logging.getLogger(__name__)
+
+LONGEST_SIDE = 65535
+_EXTENSION, _IMAGE, _CONTROL, _APPLICATION = 0x21, 0x2C, 0xF9, 0xFF
+_LOOPERS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
+_KEEP, _CLEAR = 1, 2
+_XMP = b"XMP DataXMP"
+# A reader that knows no XMP takes its text for lengths of blocks; from wherever it lands, this leads to the end
+_XMP_TAIL = b"\1" + bytes(range(255, -1, -1)) + b"\0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the blocks of a GIF tell.
+
+    Attributes:
+        size: width and height of the canvas.
+        durations: of each frame in milliseconds.
+        plays: how often all are shown; 0 is for ever.
+        transparent: some frame has a transparent colour.
+        xmp: packet, or None.
+    """
+
+    size: tuple[int, int]
+    durations: tuple[float, ...]
+    plays: int
+    transparent: bool
+    xmp: bytes | None
+
+
+def read_facts(file: IO[bytes]) -> Facts:
+    """Walk over the blocks, decoding nothing; what is cut short ends there."""
+    file.seek(0)
+    durations: list[float] = []
+    plays, delay, transparent, xmp = 1, 0.0, False, None
+    width, height, flags = struct.unpack("<6xHHB2x", file.read(13).ljust(13, b"\0"))
+    try:
+        _skip_colours(file, flags)
+        while (kind := file.read(1)[0]) in (_EXTENSION, _IMAGE):
+            if kind == _IMAGE:
+                _skip_colours(file, file.read(9)[8])
+                file.read(1)
+                for _ in _blocks(file):
+                    pass
+                durations.append(delay)
+                delay = 0.0
+                continue
+            label, blocks = file.read(1)[0], _blocks(file)
+            first = next(blocks, b"")
+            start = file.tell()
+            if label == _CONTROL and len(first) >= 4:
+                flags, hundredths = struct.unpack_from("<BH", first)
+                delay, transparent = 10.0 * hundredths, transparent or bool(flags & 1)
+            second = next(blocks, b"")
+            if label == _APPLICATION and first in _LOOPERS and len(second) >= 3:
+                (repeats,) = struct.unpack_from("<xH", second)
+                plays = repeats + 1 if repeats else 0
+            for _ in blocks:
+                pass
+            if label == _APPLICATION and first == _XMP:
+                end = file.tell()
+                file.seek(start)
+                xmp = file.read(max(0, end - start - len(_XMP_TAIL))) or None
+                file.seek(end)
+    except IndexError:
+        pass
+    return Facts(size=(width, height), durations=tuple(durations), plays=plays, transparent=transparent, xmp=xmp)
+
+
+def write(photo: Photo, file: IO[bytes], _quality: int | None) -> None:
+    """Write one uint8 picture."""
+    write_animation(iter([photo]), (0.0,), 1, file)
+
+
+def write_animation(photos: Iterator[Photo], durations: tuple[float, ...], plays: int, file: IO[bytes]) -> None:
+    """Write whole frames as they come; metadata is the first one's.
+
+    A frame of at most 256 colours is kept as it is, others are reduced and dithered. Transparency is all or nothing.
+
+    Args:
+        photos: uint8, all of one size.
+        durations: of each in milliseconds.
+        plays: 0 is for ever.
+        file: at its start.
+    """
+    coming = next(photos)
+    file.write(b"GIF89a" + struct.pack("<HHBBB", coming.width, coming.height, 0x70, 0, 0))
+    if plays != 1:
+        repeats = struct.pack("<BBHB", 3, 1, min(max(plays - 1, 0), 65535), 0)
+        file.write(bytes((_EXTENSION, _APPLICATION, 11)) + _LOOPERS[0] + repeats)
+    if coming.xmp is not None:
+        file.write(bytes((_EXTENSION, _APPLICATION, 11)) + _XMP + coming.xmp + _XMP_TAIL)
+    reduced = False
+    for index, duration in enumerate(durations):
+        photo, following = coming, next(photos, None)
+        if (following is None) != (index == len(durations) - 1):
+            raise ImageError(f"there were to be {len(durations)} frames, and there are others")
+        # a frame lies over the one before it, which must not shine through where it is transparent
+        clear = following is not None and _hidden(following) is not None
+        image, transparency, exact = _indexed(photo, with_transparency=clear)
+        options: dict[str, Any] = {} if transparency is None else {"transparency": transparency}
+        for part in GifImagePlugin.getdata(
+            image,
+            duration=10 * min(round(duration / 10), 65535),
+            disposal=_CLEAR if clear else _KEEP,
+            include_color_table=True,
+            **options,
+        ):
+            file.write(part)
+        reduced = reduced or not exact
+        coming = following or photo
+    file.write(b";")
+    if reduced:
+        _log.warning("GIF holds 256 colours a frame; those in between are dithered")
+
+
+def _indexed(photo: Photo, *, with_transparency: bool) -> tuple[Image.Image, int | None, bool]:
+    """A palette picture, its transparent colour if it needs one, and whether all colours are exact."""
+    hidden = _hidden(photo)
+    with_transparency = with_transparency or hidden is not None
+    room = 256 - with_transparency
+    colours = np.ascontiguousarray(np.broadcast_to(photo.pixels, (photo.height, photo.width, 3)))
+    codes = colours.astype(np.uint32) @ np.array((65536, 256, 1), np.uint32)
+    if hidden is not None:
+        codes[hidden] = codes[~hidden][0] if not hidden.all() else 0
+    palette, indices = np.unique(codes, return_inverse=True)
+    exact = len(palette) <= room
+    if exact:
+        entries = np.stack([palette >> 16, palette >> 8, palette], axis=1).astype(np.uint8).tobytes()
+    else:
+        rgb = Image.fromarray(colours)
+        reduced = rgb.quantize(room)
+        indices = np.asarray(rgb.quantize(palette=reduced, dither=Image.Dither.FLOYDSTEINBERG))
+        entries = bytes(reduced.getpalette() or ())[: 3 * room]
+    indices = indices.reshape(photo.height, photo.width).astype(np.uint8)
+    transparency = len(entries) // 3 if with_transparency else None
+    if hidden is not None and transparency is not None:
+        indices[hidden] = transparency
+        entries += bytes(3)
+    image = Image.frombytes("P", (photo.width, photo.height), indices.tobytes())
+    image.putpalette(entries)
+    return image, transparency, exact
+
+
+def _hidden(photo: Photo) -> NDArray[np.bool_] | None:
+    """Where a photo is more transparent than not; None when it is nowhere."""
+    hidden = None if photo.alpha is None else photo.alpha < 128
+    return hidden if hidden is not None and hidden.any() else None
+
+
+def _skip_colours(file: IO[bytes], flags: int) -> None:
+    if flags & 0x80:
+        file.seek(3 << (flags % 8 + 1), 1)
+
+
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    while size := file.read(1)[0]:
+        yield file.read(size)

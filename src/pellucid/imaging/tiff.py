@@ -1,0 +1,340 @@
+"""TIFF and BigTIFF: pages one by one, deep samples by libvips, and a writer that holds one strip at a time."""
+
+import logging
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, TiffTags, UnidentifiedImageError
+from PIL import TiffImagePlugin as tags_of
+
+from pellucid.errors import ImageError
+from pellucid.imaging.color import planes_of, srgb_profile
+from pellucid.imaging.limits import refuse_huge
+from pellucid.imaging.metadata import IPTC_TAG, STORAGE_TAGS, collect, quiet_pillow
+from pellucid.imaging.photo import Photo
+
+if TYPE_CHECKING:
+    pass
+
+_log = logging.getLogger(__name__)
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MOST_PAGES = 10_000
+_NEW_SUBFILE_TYPE, _REDUCED, _MASK = 254, 1, 4
+_DNG_VERSION = 50706
+_SHORT, _LONG8 = 3, 16
+_STRIP_BYTES = 2**20
+# Offsets count in 32 bits; directories and metadata want room too
+_CLASSIC_BYTES = 2**32 - 2**26
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What a directory says of its page.
+
+    Attributes:
+        index: its place in the chain of directories.
+        offset: of the directory in the file.
+        width, height: as stored, before any turning.
+        bits: of the deepest sample.
+        bands: samples of a pixel as they will be written again, at most.
+        is_photo: neither a preview nor a mask of another page.
+        is_dng: a camera's raw file in this container.
+    """
+
+    index: int
+    offset: int
+    width: int
+    height: int
+    bits: int
+    bands: int
+    is_photo: bool
+    is_dng: bool
+
+    @property
+    def bytes(self) -> int:
+        """Size of the samples, when written without compression."""
+        return self.width * self.height * self.bands * (1 if self.bits <= 8 else 2 if self.bits <= 16 else 4)
+
+
+def read_pages(file: IO[bytes]) -> list[Page]:
+    """Every page, by the directories alone.
+
+    Raises:
+        ImageError: The chain of directories is broken or far too long.
+    """
+    order, big, offset = _start(file)
+    pages: list[Page] = []
+    seen: set[int] = set()
+    while offset and offset not in seen:  # a chain that bites its tail has ended
+        if len(pages) == _MOST_PAGES:
+            raise ImageError(f"holds more than {_MOST_PAGES} pages; split it first")
+        seen.add(offset)
+        entries, following = _entries(file, offset, order, big)
+        subfile = entries.get(_NEW_SUBFILE_TYPE, 0)
+        pages.append(
+            Page(
+                index=len(pages),
+                offset=offset,
+                width=entries.get(tags_of.IMAGEWIDTH, 0),
+                height=entries.get(tags_of.IMAGELENGTH, 0),
+                bits=entries.get(tags_of.BITSPERSAMPLE, 1),
+                bands=4 if tags_of.EXTRASAMPLES in entries else 3,
+                is_photo=not subfile & (_REDUCED | _MASK),
+                is_dng=_DNG_VERSION in entries,
+            )
+        )
+        offset = following
+    if not pages:
+        raise ImageError("is damaged or cut short (no page)")
+    return pages
+
+
+def open_with_pillow(file: IO[bytes]) -> Image.Image | None:
+    """Open it lazily; None where Pillow does not know the kind of the first page's samples."""
+    file.seek(0)
+    try:
+        with quiet_pillow():
+            return Image.open(file, formats=("TIFF",))
+    except UnidentifiedImageError:
+        return None
+
+
+def read_page(path: Path, file: IO[bytes], image: Image.Image | None, page: Page, max_pixels: int) -> Photo:
+    """Decode one page with its metadata: what is deeper than 8 bits with libvips, and all else with Pillow.
+
+    Args:
+        path: of the file, which libvips opens by itself.
+        file: the same, opened.
+        image: from ``open_with_pillow(file)``.
+        page: which one.
+        max_pixels: the most that is decoded.
+    """
+    refuse_huge(page.width, page.height, max_pixels)
+    if image is None or page.bits > 8:
+        return _read_with_vips(path, _tags(file, page.offset), page.index, max_pixels)
+    # Pillow looks at a TIFF's tags and size once more while it decodes
+    with quiet_pillow(max_pixels):
+        image.seek(page.index)
+        return Photo.from_pil(image)
+
+
+def needs_big(size: int) -> bool:
+    """Whether samples of so many bytes need 64-bit offsets."""
+    return size > _CLASSIC_BYTES
+
+
+def write_pages(photos: Iterable[Photo], file: IO[bytes], *, big: bool) -> None:
+    """Write an uncompressed TIFF, one page for each photo, consuming them one by one.
+
+    Pillow's own writer has no 16-bit colour, libvips' has no EXIF.
+
+    Args:
+        photos: each keeps its own depth, size and metadata.
+        file: at its start.
+        big: BigTIFF, with 64-bit offsets.
+    """
+    writer = _Writer(file, big=big)
+    for photo in photos:
+        writer.add(photo, _strips(photo))
+
+
+def write_rows(photo: Photo, rows: Iterable[NDArray[Any]], file: IO[bytes]) -> None:
+    """Write one page from (h, W, bands) samples as they come, top to bottom, alpha last.
+
+    Args:
+        photo: everything but the samples: shape, depth, metadata; its pixels are not looked at.
+        rows: all the rows of it, in pieces of any height.
+        file: at its start.
+    """
+    _Writer(file, big=needs_big(_size(photo))).add(photo, rows)
+
+
+class _Writer:
+    """A chain of directories, each before its samples."""
+
+    def __init__(self, file: IO[bytes], *, big: bool) -> None:
+        self._file, self._big = file, big
+        self._offset_type, self._link = ("<Q", 8) if big else ("<I", 4)
+        file.write(b"II+\0\x08\0\0\0" + bytes(8) if big else b"II*\0" + bytes(4))
+
+    def add(self, photo: Photo, rows: Iterable[NDArray[Any]]) -> None:
+        file = self._file
+        start = file.tell() + file.tell() % 2
+        if not self._big and start + _size(photo) > 2**32 - 1:
+            raise ImageError("the pages are more than the 4 GB that this TIFF was begun for")
+        directory = self._directory(photo, start)
+        file.seek(self._link)
+        file.write(struct.pack(self._offset_type, start))
+        file.seek(start)
+        file.write(directory)
+        count, count_size, entry_size = (
+            (int.from_bytes(directory[:8], "little"), 8, 20)
+            if self._big
+            else (int.from_bytes(directory[:2], "little"), 2, 12)
+        )
+        self._link = start + count_size + count * entry_size
+        for samples in rows:
+            little_endian = samples.astype(samples.dtype.newbyteorder("<"), copy=False)
+            file.write(np.ascontiguousarray(little_endian).data)
+
+    def _directory(self, photo: Photo, start: int) -> bytes:
+        tags = _storage_tags(photo) | {
+            tags_of.ICCPROFILE: photo.icc,
+            tags_of.XMP: photo.xmp,
+            IPTC_TAG: photo.iptc,
+        }
+        if photo.dpi is not None:
+            across, down = photo.dpi
+            tags |= {tags_of.RESOLUTION_UNIT: 2, tags_of.X_RESOLUTION: across, tags_of.Y_RESOLUTION: down}
+        try:
+            return self._packed(exif_tags(photo.exif) | tags, start)
+        # Pillow raises errors of many kinds on tags of odd types, and the picture matters more
+        except Exception as error:
+            line = " ".join(str(error).split())
+            _log.warning("The EXIF cannot be understood and is left out (%s)", line or type(error).__name__)
+            return self._packed(tags, start)
+
+    def _packed(self, tags: dict[int, Any], start: int) -> bytes:
+        head = b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) if self._big else b"II*\0" + struct.pack("<I", 8)
+        directory = tags_of.ImageFileDirectory_v2(head)
+        for tag, value in tags.items():
+            if value is not None:
+                directory[tag] = value
+        # Pillow would count small strips in 16 bits, and cannot move their offsets beyond that
+        for tag in (tags_of.STRIPOFFSETS, tags_of.STRIPBYTECOUNTS):
+            directory.tagtype[tag] = _LONG8 if self._big else TiffTags.LONG
+        return directory.tobytes(start)
+
+
+def exif_tags(payload: bytes | None) -> dict[int, Any]:
+    """Unfold an EXIF payload into the tags, and directories of tags, that a TIFF holds by itself."""
+    if payload is None:
+        return {}
+    exif = Image.Exif()
+    with quiet_pillow():
+        exif.load(payload)
+        tags = {
+            tag: exif.get_ifd(tag) if tag in TiffTags.TAGS_V2_GROUPS else value
+            for tag, value in exif.items()
+            if tag not in STORAGE_TAGS
+        }
+        details = tags.get(ExifTags.IFD.Exif, {})
+        if ExifTags.IFD.Interop in details:
+            details[ExifTags.IFD.Interop] = exif.get_ifd(ExifTags.IFD.Interop)
+    return tags
+
+
+def _bands(photo: Photo) -> int:
+    return photo.channels + (photo.alpha is not None)
+
+
+def _stride(photo: Photo) -> int:
+    return photo.width * _bands(photo) * photo.pixels.itemsize
+
+
+def _size(photo: Photo) -> int:
+    return photo.height * _stride(photo)
+
+
+def _rows_of_a_strip(photo: Photo) -> int:
+    return max(1, _STRIP_BYTES // _stride(photo))
+
+
+def _strips(photo: Photo) -> Iterator[NDArray[Any]]:
+    """Pixels and alpha side by side, a strip at a time: a large photo is not copied whole."""
+    rows = _rows_of_a_strip(photo)
+    for top in range(0, photo.height, rows):
+        place = slice(top, top + rows)
+        pixels = photo.pixels[place]
+        yield pixels if photo.alpha is None else np.dstack([pixels, photo.alpha[place]])
+
+
+def _storage_tags(photo: Photo) -> dict[int, Any]:
+    """How the samples lie behind the directory; offsets are counted from its end."""
+    bands, stride, size = _bands(photo), _stride(photo), _size(photo)
+    rows, dtype = _rows_of_a_strip(photo), photo.pixels.dtype
+    offsets = range(0, size, rows * stride)
+    return {
+        tags_of.IMAGEWIDTH: photo.width,
+        tags_of.IMAGELENGTH: photo.height,
+        tags_of.BITSPERSAMPLE: (dtype.itemsize * 8,) * bands,
+        tags_of.SAMPLEFORMAT: (3 if dtype.kind == "f" else 1,) * bands,
+        tags_of.SAMPLESPERPIXEL: bands,
+        tags_of.PHOTOMETRIC_INTERPRETATION: 1 if photo.channels == 1 else 2,
+        tags_of.PLANAR_CONFIGURATION: 1,
+        tags_of.COMPRESSION: 1,
+        tags_of.ROWSPERSTRIP: rows,
+        tags_of.STRIPOFFSETS: tuple(offsets),
+        tags_of.STRIPBYTECOUNTS: tuple(min(rows * stride, size - start) for start in offsets),
+        tags_of.EXTRASAMPLES: None if photo.alpha is None else 2,
+    }
+
+
+def _start(file: IO[bytes]) -> tuple[str, bool, int]:
+    """Byte order, whether offsets have 64 bits, and the first directory's."""
+    file.seek(0)
+    head = file.read(16)
+    order, big = "<" if head.startswith(b"II") else ">", head[:4] in MAGIC[2:]
+    try:
+        (offset,) = struct.unpack_from(f"{order}Q" if big else f"{order}I", head, 8 if big else 4)
+    except struct.error:
+        raise ImageError("is damaged or cut short (no page)") from None
+    return order, big, offset
+
+
+def _entries(file: IO[bytes], offset: int, order: str, big: bool) -> tuple[dict[int, int], int]:
+    """First values of a directory's integer tags, and the offset of the next directory."""
+    count_type, entry_type, size = ("Q", "HHQ8s", 20) if big else ("H", "HHI4s", 12)
+    link_type = "Q" if big else "I"
+    try:
+        file.seek(offset)
+        (count,) = struct.unpack(f"{order}{count_type}", file.read(struct.calcsize(f"={count_type}")))
+        data = file.read(min(count, 65536) * size)
+        (following,) = struct.unpack(f"{order}{link_type}", file.read(struct.calcsize(f"={link_type}")))
+        values: dict[int, int] = {}
+        for tag, kind, number, value in struct.iter_unpack(f"{order}{entry_type}", data):
+            width = {1: "B", _SHORT: "H", 4: "I", 16: "Q"}.get(kind)
+            if width is None:
+                continue
+            if number * struct.calcsize(f"={width}") > len(value):
+                file.seek(struct.unpack(f"{order}{link_type}", value)[0])
+                value = file.read(8)
+            (values[tag],) = struct.unpack_from(f"{order}{width}", value)
+    except (struct.error, OSError, OverflowError, ValueError):
+        raise ImageError("is damaged or cut short (its directory of pages)") from None
+    return values, following
+
+
+def _tags(file: IO[bytes], offset: int) -> Image.Exif:
+    """The directory of a page, with those that hang from it."""
+    order, big, _ = _start(file)
+    tags = Image.Exif()
+    tags.endian, tags.bigtiff = order, big
+    with quiet_pillow():
+        tags.load_from_fp(file, offset)
+    return tags
+
+
+def _read_with_vips(path: Path, tags: Image.Exif, index: int, max_pixels: int) -> Photo:
+    import pyvips
+
+    stored = pyvips.Image.tiffload(str(path), page=index, fail_on="error", revalidate=True)
+    refuse_huge(stored.width, stored.height, max_pixels)
+    info: dict[str, Any] = {}
+    for name, key in (("icc-profile-data", "icc_profile"), ("xmp-data", "xmp")):
+        if stored.get_typeof(name):
+            info[key] = stored.get(name)
+    if tags_of.X_RESOLUTION in tags:
+        info["dpi"] = (stored.xres * 25.4, stored.yres * 25.4)
+    orientation, fields = collect(info, tags)
+    if stored.interpretation in ("cmyk", "lab", "labs"):
+        stored = stored.colourspace("rgb16")
+        fields["icc"] = srgb_profile()
+    pixels, alpha = planes_of(stored)
+    return Photo.from_stored(pixels, alpha, orientation, fields, format="TIFF")
