@@ -13,7 +13,7 @@ from pellucid.inference import Restorer, files, restore_files
 from pellucid.inference.files import Existing, FileOptions
 from pellucid.inference.journal import NAME
 
-from conftest import Identity, left_behind, picture
+from conftest import Identity, left_behind, picture, textured
 
 OVERWRITE = FileOptions(existing="overwrite")
 
@@ -252,3 +252,20 @@ def test_names_of_every_kind_are_names(tmp_path: Path, restorer: Restorer) -> No
             [tmp_path / "in"], tmp_path / "out", restorer=restorer, options=FileOptions(existing="resume")
         )
     )
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp"])
+def test_pictures_too_large_for_memory_are_done_by_rows_where_that_can_be_written(
+    tmp_path: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    source = textured(tmp_path / name)
+    (whole,) = restore_files([source], tmp_path / f"whole_{name}", restorer=restorer)
+    monkeypatch.setattr("pellucid.imaging.strips.LARGE", 1000)
+    started = []
+    (by_rows,) = restore_files(
+        [source], tmp_path / f"rows_{name}", restorer=restorer, on_start=lambda _, read: started.append(read.pixels)
+    )
+    assert (by_rows.error, by_rows.read, by_rows.watch) == (None, whole.read, whole.watch)
+    assert started == [96 * 80]
+    pixels = [np.asarray(Image.open(str(result.target)), np.int16) for result in (whole, by_rows)]
+    assert np.abs(pixels[0] - pixels[1]).max() <= (12 if name == "a.jpg" else 0)

@@ -12,9 +12,11 @@ from typing import Literal
 from pellucid.atomic import sweep
 from pellucid.errors import ConfigError, ImageError, PellucidError
 from pellucid.imaging import MAX_PIXELS, Photo, read_photo, read_size, write_photo
+from pellucid.imaging.strips import Strips, open_strips
 from pellucid.inference.deadline import time_limit
 from pellucid.inference.guard import Watch
 from pellucid.inference.journal import Entry, Journal, recipe_of
+from pellucid.inference.large import restore_strips
 from pellucid.inference.plan import Job, Plan, plan_files
 from pellucid.inference.restorer import OnTile, Restorer
 from pellucid.memory import peak_bytes
@@ -25,6 +27,10 @@ Existing = Literal["refuse", "overwrite", "skip", "resume"]
 Work = Callable[[Photo, Job, Callable[[], None]], Photo]
 """Makes the new picture of one that was read, knowing where it came from. The function that it is given ends it when
 its time is up, and wants to be called now and then."""
+WorkByRows = Callable[[Strips, Job, Callable[[], None]], None]
+"""Makes and writes the new picture of one that is too large for memory."""
+
+ROWS_SUFFIXES = (".jpg", ".jpeg", ".png")  # of what can be written by rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,17 +161,31 @@ def restore_files(
     """
     watches: dict[str, Watch] = {}
 
-    def work(photo: Photo, job: Job, check_time: Callable[[], None]) -> Photo:
+    def begin(job: Job, check_time: Callable[[], None]) -> tuple[OnTile, Watch]:
         def advance(pixels: int) -> None:
             check_time()
             if on_tile:
                 on_tile(pixels)
 
-        watch = watches[str(job.source)] = Watch()
+        return advance, watches.setdefault(str(job.source), Watch())
+
+    def work(photo: Photo, job: Job, check_time: Callable[[], None]) -> Photo:
+        advance, watch = begin(job, check_time)
         return restorer.restore(photo, on_tile=advance, watch=watch)
 
+    def work_by_rows(strips: Strips, job: Job, check_time: Callable[[], None]) -> None:
+        advance, watch = begin(job, check_time)
+        restore_strips(restorer, strips, job.target, on_tile=advance, watch=watch)
+
     for result in process_files(
-        inputs, output, work, recipe=recipe_of(restorer), options=options, on_plan=on_plan, on_start=on_start
+        inputs,
+        output,
+        work,
+        by_rows=work_by_rows,
+        recipe=recipe_of(restorer),
+        options=options,
+        on_plan=on_plan,
+        on_start=on_start,
     ):
         yield replace(result, watch=watches.pop(result.source, None))
 
@@ -176,6 +196,7 @@ def process_files(
     work: Work,
     *,
     recipe: str,
+    by_rows: WorkByRows | None = None,
     options: FileOptions | None = None,
     on_plan: OnPlan | None = None,
     on_start: OnStart | None = None,
@@ -186,6 +207,7 @@ def process_files(
         inputs, output: as for ``plan_files``.
         work: makes the new picture.
         recipe: what decides how it does so, in a word, for ``--resume`` to compare.
+        by_rows: does the same where a picture is too large for memory; without it, all are read whole.
         options, on_plan, on_start: as for ``restore_files``; yields and raises as it does.
     """
     options = options or FileOptions()
@@ -199,7 +221,7 @@ def process_files(
     roots = {job.root for job in plan.jobs if job.root is not None}
     # a hidden file is left where several results go, not beside a single one
     journals = {root: Journal(root, recipe) for root in roots if len(plan.jobs) > 1}
-    batch = _Batch(work, options, on_start, journals, {root for root in roots if root.is_dir()})
+    batch = _Batch(work, by_rows, options, on_start, journals, {root for root in roots if root.is_dir()})
     for job in plan.jobs:
         yield batch.process(job)
 
@@ -209,6 +231,7 @@ class _Batch:
     """What the files of one run share."""
 
     work: Work
+    by_rows: WorkByRows | None
     options: FileOptions
     on_start: OnStart | None
     journals: dict[Path, Journal]  # by output folder
@@ -242,13 +265,20 @@ class _Batch:
         if self._is_done(job, entry):
             attempt.skipped = True
             return
-        photo = _read(job.source, self.options.max_pixels)
+        _refuse_huge(job.source, self.options.max_pixels)
+        is_by_rows = self.by_rows and job.target.suffix.lower() in ROWS_SUFFIXES
+        strips = open_strips(job.source) if is_by_rows else None
+        photo = strips.photo if strips else read_photo(job.source)
         attempt.read = PictureFacts.of(photo)
         if self.on_start:
             self.on_start(job, attempt.read)
-        result = self.work(photo, job, check_time)
-        self._make_folder(job)
-        write_photo(result, job.target, overwrite=self.options.existing != "refuse")
+        if strips and self.by_rows:
+            self._make_folder(job)
+            self.by_rows(strips, job, check_time)
+        else:
+            result = self.work(photo, job, check_time)
+            self._make_folder(job)
+            write_photo(result, job.target, overwrite=self.options.existing != "refuse")
         if entry:
             entry.add()
 
@@ -296,13 +326,12 @@ class _Attempt:
     skipped: bool = False
 
 
-def _read(path: Path, max_pixels: int) -> Photo:
-    """Read a picture, unless its head claims too much."""
+def _refuse_huge(path: Path, max_pixels: int) -> None:
+    """Refuse a picture whose head claims too much."""
     size = read_size(path)
     if size and size[0] * size[1] > max_pixels:
         claim, limit = f"{size[1]}×{size[0]}", f"{max_pixels / 1e6:g} megapixels"
         raise ImageError(f"claims to be {claim}, above the limit of {limit}; --max-megapixels raises it")
-    return read_photo(path)
 
 
 def _fits(job: Job) -> bool:
