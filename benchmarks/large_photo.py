@@ -1,51 +1,95 @@
-"""Time and memory of restoring one large photo from the command line.
+"""Time and memory of restoring photos of several sizes, each in a process of its own.
 
     python benchmarks/large_photo.py --megapixels 24
+    python benchmarks/large_photo.py --megapixels 1 5 25 100 250 500 --identity
 
-Tiles scikit-image's astronaut to a noisy JPEG of that size, restores it with ``pellucid restore`` in a process
-of its own, and prints the seconds, the megapixels a second, and the peak resident memory of that process.
+Tiles scikit-image's astronaut to a noisy picture of each size, restores it as ``pellucid restore`` does, and prints the
+seconds, the seconds a megapixel, and the peak resident memory. With ``--identity`` the network gives its input back,
+so that the time is that of reading, cutting, blending and writing.
 """
 
 import argparse
-import resource
+import json
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from PIL import Image
+import pyvips
+import torch
 from skimage.data import astronaut
+from torch import nn
+
+from pellucid.checkpoints import load_network
+from pellucid.inference import Restorer, restore_files
+from pellucid.memory import keep_freed_memory, peak_bytes
+from pellucid.zoo import find_model
 
 SIGMA = 15
 
 
+class Identity(nn.Module):
+    """What every network could do at the least."""
+
+    stride, alignment = 16, 128
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config: Any = load_network(find_model(task="denoise")).config
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image + 1 / 255  # something has to change
+
+
 def make_photo(path: Path, megapixels: float) -> tuple[int, int]:
+    """A noisy picture of this size, written without ever being in memory."""
     height = round((megapixels * 1e6 / 1.5) ** 0.5)
     width = round(height * 1.5)
-    photo = astronaut()
-    tiled = np.tile(photo, (-(-height // photo.shape[0]), -(-width // photo.shape[1]), 1))[:height, :width]
-    noise = np.random.default_rng(0).standard_normal(tiled.shape, np.float32) * SIGMA
-    Image.fromarray((tiled + noise).clip(0, 255).astype(np.uint8)).save(path, quality=92)
+    photo = pyvips.Image.new_from_array(astronaut()).copy(interpretation="srgb")
+    tiled = photo.replicate(-(-width // photo.width), -(-height // photo.height)).crop(0, 0, width, height)
+    noise = pyvips.Image.gaussnoise(width, height, sigma=SIGMA, seed=0)
+    (tiled + noise).cast("uchar").copy(interpretation="srgb").write_to_file(str(path))
     return width, height
+
+
+def restore_one(source: str, target: str, *, identity: bool, precision: str) -> None:
+    """Restore a file and print its figures as JSON: the work of the child process."""
+    keep_freed_memory()
+    started = time.monotonic()
+    network = Identity() if identity else load_network(find_model(task="denoise"))
+    (result,) = restore_files([source], target, restorer=Restorer(network, precision=precision))
+    if result.error:
+        raise SystemExit(result.error)
+    print(json.dumps({"seconds": time.monotonic() - started, "peak": peak_bytes() / 2**30}))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megapixels", type=float, default=24)
-    parser.add_argument("options", nargs="*", help="more options of pellucid restore, after --")
+    parser.add_argument("--megapixels", type=float, nargs="+", default=[24])
+    parser.add_argument("--identity", action="store_true", help="with a network that gives its input back")
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--ending", default="jpg", help="of the pictures: jpg, png or tif")
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "large.jpg", Path(folder) / "restored.jpg"
-        width, height = make_photo(source, arguments.megapixels)
-        command = [sys.executable, "-m", "pellucid", "restore", str(source), "-o", str(target), *arguments.options]
-        started = time.monotonic()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        seconds = time.monotonic() - started
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    size = width * height / 1e6
-    print(f"{width}x{height} ({size:.1f} MP): {seconds:.0f} s, {size / seconds:.2f} MP/s, peak {peak:.2f} GiB")
+    if arguments.child:
+        restore_one(*arguments.child, identity=arguments.identity, precision=arguments.precision)
+        return
+    print("| picture | seconds | seconds a megapixel | peak, GiB |\n|---|---|---|---|")
+    for megapixels in arguments.megapixels:
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = (Path(folder) / f"{name}.{arguments.ending}" for name in ("large", "restored"))
+            width, height = make_photo(source, megapixels)
+            options = ["--identity"] * arguments.identity + ["--precision", arguments.precision]
+            command = [sys.executable, __file__, *options, "--child", str(source), str(target)]
+            run = subprocess.run(command, check=True, capture_output=True, text=True)
+        figures, size = json.loads(run.stdout), width * height / 1e6
+        print(
+            f"| {width}x{height} ({size:.0f} MP) | {figures['seconds']:.1f} | {figures['seconds'] / size:.2f} | "
+            f"{figures['peak']:.2f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

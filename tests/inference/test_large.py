@@ -44,9 +44,10 @@ def photo(dtype: type = np.uint8, channels: int = 3, *, alpha: bool = False) -> 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("alpha", [False, True])
-def test_rows_are_the_pixels(tmp_path: Path, dtype: type, channels: int, alpha: bool) -> None:
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_rows_are_the_pixels(tmp_path: Path, dtype: type, channels: int, alpha: bool, ending: str) -> None:
     written = photo(dtype, channels, alpha=alpha)
-    source, target = tmp_path / "in.png", tmp_path / "out.png"
+    source, target = tmp_path / "in.png", tmp_path / f"out.{ending}"
     write_photo(written, source)
     opened = open_strips(source)
     assert opened is not None and opened.shape == written.pixels.shape
@@ -59,7 +60,7 @@ def test_rows_are_the_pixels(tmp_path: Path, dtype: type, channels: int, alpha: 
     assert (result.xmp, result.dpi) == (written.xmp, written.dpi)
     if written.alpha is not None:
         np.testing.assert_array_equal(result.alpha, written.alpha)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.png", "out.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.png", target.name]
 
 
 @pytest.mark.parametrize("ending", ["png", "tif", "jpg"])

@@ -13,8 +13,8 @@ from pellucid.imaging.color import planes, planes_of
 from pellucid.imaging.metadata import EXIF_PREFIX, collect, photoshop_block, png_profile
 from pellucid.imaging.photo import Photo
 
-# Fast, and within a few percent of the smallest; photographs hardly compress
-_COMPRESSION = 4
+COMPRESSION = 4
+"""Fast, and within a few percent of the smallest; photographs hardly compress."""
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEAD_BYTES = len(SIGNATURE) + 25
 """Signature and IHDR."""
@@ -64,7 +64,7 @@ def encode(photo: Photo) -> bytes:
         image = image.copy(interpretation="grey16" if deep else "b-w")
     else:
         image = image.copy(interpretation="rgb16" if deep else "srgb")
-    return image.pngsave_buffer(compression=_COMPRESSION, bitdepth=16 if deep else 8, keep=0)
+    return image.pngsave_buffer(compression=COMPRESSION, bitdepth=16 if deep else 8, keep=0)
 
 
 def write(photo: Photo, file: IO[bytes], _quality: int | None) -> None:

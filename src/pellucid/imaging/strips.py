@@ -3,7 +3,6 @@
 import os
 import shutil
 import struct
-import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,9 @@ from PIL import Image, TiffImagePlugin
 
 from pellucid.atomic import replacing
 from pellucid.errors import ImageError
+from pellucid.imaging import png, tiff
 from pellucid.imaging.color import to_depth
-from pellucid.imaging.metadata import EXIF_PREFIX, JpegSettings, collect, quiet_pillow
+from pellucid.imaging.metadata import JpegSettings, collect, photoshop_block, quiet_pillow
 from pellucid.imaging.photo import Photo
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def write_strips(photo: Photo, strips: Iterable[NDArray[Any]], path: Path, *, qu
     """
     import pyvips
 
-    kinds = {"jpg": _write_jpeg, "jpeg": _write_jpeg, "png": _write_png}
+    kinds = {"jpg": _write_jpeg, "jpeg": _write_jpeg, "png": _write_png, "tif": _write_tiff, "tiff": _write_tiff}
     write = kinds.get(path.suffix.lower().removeprefix("."))
     if write is None:
         raise ImageError(f"{path}: a picture this large can be written as JPEG, PNG or TIFF only")
@@ -213,6 +213,8 @@ def _jpeg_segments(photo: Photo) -> Iterator[bytes]:
         payloads.append((0xE1, photo.exif))
     if photo.xmp is not None:
         payloads.append((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + photo.xmp))
+    if photo.iptc is not None:
+        payloads.append((0xED, b"Photoshop 3.0\0" + photoshop_block(photo.iptc)))
     if photo.icc is not None:
         parts = [photo.icc[start : start + 65000] for start in range(0, len(photo.icc), 65000)]
         payloads += [(0xE2, b"ICC_PROFILE\0" + bytes((i, len(parts))) + part) for i, part in enumerate(parts, 1)]
@@ -224,21 +226,19 @@ def _jpeg_segments(photo: Photo) -> Iterator[bytes]:
 def _write_png(photo: Photo, strips: Iterable[NDArray[Any]], path: Path, _quality: int | None) -> None:
     depth = np.dtype(np.uint8 if photo.pixels.dtype == np.uint8 else np.uint16)
     with _unpacked(photo, strips, path, depth) as image, _beside(path) as bare:
-        image.pngsave(str(bare), compression=4, bitdepth=8 * depth.itemsize, keep=0)
+        image.pngsave(str(bare), compression=png.COMPRESSION, bitdepth=8 * depth.itemsize, keep=0)
         with bare.open("rb") as encoded, path.open("xb") as file:
-            file.write(encoded.read(8 + 25))  # signature and IHDR
-            for name, data in _png_chunks(photo):
-                file.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)))
+            file.write(encoded.read(png.HEAD_BYTES))
+            for name, data in png.chunks_of(photo):
+                png.put_chunk(file, name, data)
+            head = encoded.read(4096)
+            file.write(head[head.index(b"IDAT") - 4 :])  # after the resolution that libvips believes in
             shutil.copyfileobj(encoded, file)
 
 
-def _png_chunks(photo: Photo) -> Iterator[tuple[bytes, bytes]]:
-    if photo.icc is not None:
-        yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(photo.icc)
-    if photo.exif is not None:
-        yield b"eXIf", photo.exif.removeprefix(EXIF_PREFIX)
-    if photo.xmp is not None:
-        yield b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + photo.xmp
+def _write_tiff(photo: Photo, strips: Iterable[NDArray[Any]], path: Path, _quality: int | None) -> None:
+    with path.open("xb") as file:
+        tiff.write_rows(photo, strips, file)
 
 
 @contextmanager
@@ -275,8 +275,7 @@ def _unpacked(
             else ("srgb" if depth == np.uint8 else "rgb16"),
             access="sequential",
         )
-        across, down = photo.dpi or (72.0, 72.0)
-        yield image.copy(xres=across / 25.4, yres=down / 25.4)
+        yield image
     finally:
         raw.unlink(missing_ok=True)
 
