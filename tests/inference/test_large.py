@@ -1,5 +1,6 @@
 """Pictures that are read and written by rows: the same as those that are held in memory."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,18 +87,20 @@ def test_turned_pictures_come_upright(tmp_path: Path, orientation: int) -> None:
 
 
 def test_a_jpeg_keeps_what_it_carries(tmp_path: Path) -> None:
-    source, target = tmp_path / "in.jpg", tmp_path / "out.jpg"
+    whole, source, target = tmp_path / "whole.jpg", tmp_path / "in.jpg", tmp_path / "out.jpg"
     exif = Image.Exif()
     exif[0x010F] = "Camera"
     profile = bytes(range(256)) * 300
     Image.fromarray(photo().pixels).save(
-        source, exif=exif, icc_profile=profile, xmp=b"<x/>", dpi=(300, 300), quality=80, subsampling=2
+        whole, exif=exif, icc_profile=profile, xmp=b"<x/>", dpi=(300, 300), quality=80, subsampling=2
     )
+    write_photo(replace(read_photo(whole), iptc=b"\x1c\x02\x78\x00\x03sky"), source)
     opened = open_strips(source)
     assert opened is not None
     restore_strips(Restorer(Brighter(), tile=64), opened, target)
     before, after = read_photo(source), read_photo(target)
     assert (after.exif, after.icc, after.xmp, after.dpi) == (before.exif, profile, b"<x/>", (300.0, 300.0))
+    assert after.iptc == before.iptc == b"\x1c\x02\x78\x00\x03sky"
     assert before.jpeg is not None and after.jpeg is not None
     assert after.jpeg.subsampling == before.jpeg.subsampling
     assert abs(sum(after.jpeg.tables[0]) - sum(before.jpeg.tables[0])) <= 64
