@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pellucid.errors import ConfigError
+from pellucid.errors import ConfigError, RestoreError
 from pellucid.imaging import Photo
 from pellucid.inference import Restorer, files, restore_files
 from pellucid.inference.files import Existing, FileOptions
@@ -269,3 +269,64 @@ def test_pictures_too_large_for_memory_are_done_by_rows_where_that_can_be_writte
     assert started == [96 * 80]
     pixels = [np.asarray(Image.open(str(result.target)), np.int16) for result in (whole, by_rows)]
     assert np.abs(pixels[0] - pixels[1]).max() <= (12 if name == "a.jpg" else 0)
+
+
+def animation(path: Path, count: int = 3) -> Path:
+    """Write frames of several greys, shown for 50 ms each."""
+    frames = [Image.new("RGB", (16, 12), (40 * index,) * 3) for index in range(count)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=50, loop=0, lossless=True)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tif"])
+def test_several_pictures_in_a_file_are_restored_one_by_one(tmp_path: Path, restorer: Restorer, name: str) -> None:
+    source = animation(tmp_path / name)
+    started, pixels = [], []
+    (result,) = restore_files(
+        [source], restorer=restorer, on_start=lambda _, read: started.append(read), on_tile=pixels.append
+    )
+    assert (result.error, result.watch) == (None, None)
+    assert set(result.warnings) == {"the network changed nothing at all"}
+    assert [watch.tiles for watch in result.frames] == [1, 1, 1]
+    assert result.read == started[0]
+    assert (started[0].frames, started[0].pixels, sum(pixels)) == (3, 3 * 192, 3 * 192)
+    with Image.open(str(result.target)) as made:
+        assert made.n_frames == 3
+        for index in range(3):
+            made.seek(index)
+            assert np.asarray(made.convert("RGB")).max() == 40 * index
+
+
+def test_frames_that_a_format_cannot_hold_are_refused_before_the_work(tmp_path: Path, restorer: Restorer) -> None:
+    source = animation(tmp_path / "a.gif")
+    (result,) = restore_files([source], tmp_path / "b.jpg", restorer=restorer)
+    assert "JPEG holds one picture" in str(result.error)
+    assert not restorer.network.seen
+    assert not (tmp_path / "b.jpg").exists()
+
+
+def test_a_frame_that_fails_leaves_no_file(tmp_path: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = animation(tmp_path / "a.gif")
+    real = Restorer.restore
+
+    def fail_on_the_last(self: Restorer, photo: Photo, **options: object) -> Photo:
+        if photo.pixels.max() == 80:
+            raise RestoreError("out of luck")
+        return real(self, photo, **options)
+
+    monkeypatch.setattr(Restorer, "restore", fail_on_the_last)
+    (result,) = restore_files([source], restorer=restorer)
+    assert result.error == f"{source}: out of luck"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
+
+
+def test_frames_are_gone_on_with(tmp_path: Path, restorer: Restorer) -> None:
+    animation(tmp_path / "in.gif")
+    target = tmp_path / "out.gif"
+    for damage, is_skipped in ((None, False), (None, True), (2, False), (3, True)):
+        if damage:
+            animation(target, damage)
+        (result,) = restore_files(
+            [tmp_path / "in.gif"], target, restorer=restorer, options=FileOptions(existing="resume")
+        )
+        assert (result.error, result.skipped) == (None, is_skipped)

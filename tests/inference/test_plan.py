@@ -34,21 +34,22 @@ def test_one_file_into_a_folder(tmp_path: Path, output: str) -> None:
 
 
 def test_folders_are_mirrored(tmp_path: Path) -> None:
-    for name in ("a.jpg", "deep/er/b.png", "c.gif", "deep/.hidden.png", "notes.txt"):
-        if name.endswith("txt"):
+    for name in ("a.jpg", "deep/er/b.png", "c.gif", "deep/.hidden.png", "notes.txt", "raw.nef"):
+        if name.endswith(("txt", "nef")):
+            (tmp_path / "in").mkdir(exist_ok=True)
             (tmp_path / "in" / name).write_text("no picture")
         else:
             picture(tmp_path / "in" / name)
     plan = plan_files([tmp_path / "in"], tmp_path / "out")
-    # GIF is read but not written
-    assert targets(plan) == [str(tmp_path / "out" / name) for name in ("a.jpg", "c.png", "deep/er/b.png")]
+    # camera raw is read but not written
+    assert targets(plan) == [str(tmp_path / "out" / name) for name in ("a.jpg", "c.gif", "deep/er/b.png", "raw.png")]
     beside = plan_files([tmp_path / "in"])
     assert targets(beside)[0] == str(tmp_path / "in_restored" / "a.jpg")
 
 
 def test_pictures_that_cannot_be_read_yet_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     picture(tmp_path / "a.png")
-    (tmp_path / "b.HEIC").write_bytes(b"")
+    (tmp_path / "b.JXL").write_bytes(b"")
     assert len(plan_files([tmp_path]).jobs) == 1
     assert "1 pictures of kinds that cannot be read" in caplog.text
 

@@ -60,7 +60,9 @@ class FileProgress(_Bars):
         super().__init__(TaskProgressColumn(), TextColumn("{task.fields[rate]}"), transient=True)
         self._files: TaskID = self._bars.add_task("pictures", total=None, rate="")
         self._tiles: TaskID | None = None
-        self._pixels = 0
+        self._read: PictureFacts | None = None
+        self._name = ""
+        self._pixels = self._done = 0  # in all, and of the present picture
         self._started = time.monotonic()
 
     def plan(self, plan: Plan) -> None:
@@ -72,16 +74,20 @@ class FileProgress(_Bars):
 
     def start(self, job: Job, read: PictureFacts) -> None:
         """Show a picture that was read."""
-        name = f"  {printable(job.source.name)}, {read.pixels / MEGA:.1f} MP"
-        self._tiles = self._bars.add_task(escape(name), total=read.pixels, rate="")
+        self._read, self._done = read, 0
+        self._name = f"  {escape(printable(job.source.name))}, {read.pixels / MEGA:.1f} MP"
+        self._tiles = self._bars.add_task(self._name, total=read.pixels, rate="")
 
     def advance(self, pixels: int) -> None:
-        """Count pixels that are finished."""
+        """Count pixels that are finished, and frames."""
         self._pixels += pixels
+        self._done += pixels
         rate = self._pixels / MEGA / (time.monotonic() - self._started)
         self._bars.update(self._files, rate=f"{rate:.2f} MP/s")
-        if self._tiles is not None:
-            self._bars.update(self._tiles, advance=pixels)
+        if self._tiles is not None and self._read is not None:
+            count = self._read.frames
+            frame = f", frame {min(self._done * count // self._read.pixels + 1, count)} of {count}" if count > 1 else ""
+            self._bars.update(self._tiles, advance=pixels, description=self._name + frame)
 
     def finish(self, result: FileResult) -> None:
         """Take a picture off the screen and count it, if it was ever one."""

@@ -6,12 +6,23 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from pellucid.atomic import sweep
 from pellucid.errors import ConfigError, ImageError, PellucidError
-from pellucid.imaging import MAX_PIXELS, Photo, read_photo, read_size, write_photo
+from pellucid.imaging import (
+    MAX_PIXELS,
+    Photo,
+    check_holds_frames,
+    open_frames,
+    read_photo,
+    read_size,
+    write_frames,
+    write_photo,
+)
+from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.strips import Strips, open_strips
 from pellucid.inference.deadline import time_limit
 from pellucid.inference.guard import Watch
@@ -72,7 +83,8 @@ class PictureFacts:
         channels: 1 for grey, 3 for colour.
         depth: of a channel: "uint8", "uint16" or "float32".
         alpha: whether parts may be transparent.
-        carried: what else was found, and goes into the result: of "exif", "icc", "xmp" and "dpi".
+        carried: what else was found, and goes into the result: of "exif", "icc", "xmp", "iptc" and "dpi".
+        frames: how many frames or pages; all else is of the first.
     """
 
     format: str | None
@@ -82,10 +94,11 @@ class PictureFacts:
     depth: str
     alpha: bool
     carried: tuple[str, ...]
+    frames: int = 1
 
     @classmethod
-    def of(cls, photo: Photo) -> "PictureFacts":
-        """Of a photo that was read."""
+    def of(cls, photo: Photo, frames: int = 1) -> "PictureFacts":
+        """Of a photo that was read, the first of so many."""
         return cls(
             format=photo.format,
             width=photo.width,
@@ -93,13 +106,14 @@ class PictureFacts:
             channels=photo.channels,
             depth=photo.pixels.dtype.name,
             alpha=photo.alpha is not None,
-            carried=tuple(name for name in ("exif", "icc", "xmp", "dpi") if getattr(photo, name) is not None),
+            carried=tuple(name for name in ("exif", "icc", "xmp", "iptc", "dpi") if getattr(photo, name) is not None),
+            frames=frames,
         )
 
     @property
     def pixels(self) -> int:
-        """How many there are to restore."""
-        return self.width * self.height
+        """How many there are to restore, if all frames are of a size."""
+        return self.width * self.height * self.frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +127,7 @@ class FileResult:
         skipped: the result was there already, and was not made again.
         read: what the file held; None if it was not or could not be read.
         watch: what happened to its tiles; None if it did not come to that.
+        frames: what happened to each frame's tiles instead, where there are several.
         warnings: what was logged about it.
         seconds: from opening to having written.
         peak_bytes: the most memory the process has held so far.
@@ -124,6 +139,7 @@ class FileResult:
     skipped: bool = False
     read: PictureFacts | None = None
     watch: Watch | None = None
+    frames: tuple[Watch, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     peak_bytes: int = 0
@@ -159,22 +175,23 @@ def restore_files(
     Raises:
         ConfigError: as ``plan_files``, before any work.
     """
-    watches: dict[str, Watch] = {}
+    watches: list[Watch] = []
 
-    def begin(job: Job, check_time: Callable[[], None]) -> tuple[OnTile, Watch]:
+    def begin(check_time: Callable[[], None]) -> tuple[OnTile, Watch]:
         def advance(pixels: int) -> None:
             check_time()
             if on_tile:
                 on_tile(pixels)
 
-        return advance, watches.setdefault(str(job.source), Watch())
+        watches.append(Watch())
+        return advance, watches[-1]
 
     def work(photo: Photo, job: Job, check_time: Callable[[], None]) -> Photo:
-        advance, watch = begin(job, check_time)
+        advance, watch = begin(check_time)
         return restorer.restore(photo, on_tile=advance, watch=watch)
 
     def work_by_rows(strips: Strips, job: Job, check_time: Callable[[], None]) -> None:
-        advance, watch = begin(job, check_time)
+        advance, watch = begin(check_time)
         restore_strips(restorer, strips, job.target, on_tile=advance, watch=watch)
 
     for result in process_files(
@@ -187,7 +204,11 @@ def restore_files(
         on_plan=on_plan,
         on_start=on_start,
     ):
-        yield replace(result, watch=watches.pop(result.source, None))
+        if result.read and result.read.frames > 1:
+            yield replace(result, frames=tuple(watches))
+        else:
+            yield replace(result, watch=watches[0] if watches else None)
+        watches.clear()
 
 
 def process_files(
@@ -239,11 +260,11 @@ class _Batch:
 
     def process(self, job: Job) -> FileResult:
         """Do a job, whatever happens."""
-        started, attempt, failure = time.monotonic(), _Attempt(), None
+        started, attempt, failure = time.monotonic(), _Attempt(job), None
         with _noted_warnings() as warnings:
             try:
-                with time_limit(self.options.timeout) as check_time:
-                    self._make(job, attempt, check_time)
+                with time_limit(self.options.timeout) as attempt.check_time:
+                    self._carry_out(attempt)
             except Exception as error:  # one photo must never end a batch
                 failure = _in_one_line(error, job)
         return FileResult(
@@ -257,30 +278,54 @@ class _Batch:
             peak_bytes=peak_bytes(),
         )
 
-    def _make(self, job: Job, attempt: "_Attempt", check_time: Callable[[], None]) -> None:
-        """Read, work, write: or find that this was done before."""
+    def _carry_out(self, attempt: "_Attempt") -> None:
+        """Make the result, or find that it is there."""
+        job = attempt.job
         self._check_destination(job)
         journal = None if job.root is None else self.journals.get(job.root)
         entry = journal.entry(job) if journal else None
-        if self._is_done(job, entry):
-            attempt.skipped = True
-            return
-        _refuse_huge(job.source, self.options.max_pixels)
-        is_by_rows = self.by_rows and job.target.suffix.lower() in ROWS_SUFFIXES
-        strips = open_strips(job.source) if is_by_rows else None
-        photo = strips.photo if strips else read_photo(job.source)
-        attempt.read = PictureFacts.of(photo)
-        if self.on_start:
-            self.on_start(job, attempt.read)
-        if strips and self.by_rows:
-            self._make_folder(job)
+        attempt.skipped = self._is_done(job, entry)
+        if not attempt.skipped:
+            self._make(attempt)
+            if entry:
+                entry.add()
+
+    def _make(self, attempt: "_Attempt") -> None:
+        """Read, work, write: frame by frame, by rows, or the whole at once."""
+        job, check_time = attempt.job, attempt.check_time
+        overwrite = self.options.existing != "refuse"
+        frames = open_frames(job.source, max_pixels=self.options.max_pixels)
+        if frames is not None:
+            check_holds_frames(job.target, frames)
+            photos = frames.photos()
+            first = next(photos)
+            self._begin(attempt, first, frames.count)
+            results = (self.work(photo, job, check_time) for photo in chain((first,), photos))
+            write_frames(results, frames, job.target, overwrite=overwrite)
+        elif self.by_rows and (strips := self._strips(job)):
+            self._begin(attempt, strips.photo)
             self.by_rows(strips, job, check_time)
         else:
-            result = self.work(photo, job, check_time)
-            self._make_folder(job)
-            write_photo(result, job.target, overwrite=self.options.existing != "refuse")
-        if entry:
-            entry.add()
+            photo = read_photo(job.source, max_pixels=self.options.max_pixels)
+            self._begin(attempt, photo)
+            write_photo(self.work(photo, job, check_time), job.target, overwrite=overwrite)
+
+    def _strips(self, job: Job) -> Strips | None:
+        """A picture that is to be read by rows, if it is."""
+        strips = open_strips(job.source) if job.target.suffix.lower() in ROWS_SUFFIXES else None
+        if strips:
+            refuse_huge(strips.photo.width, strips.photo.height, self.options.max_pixels)
+        return strips
+
+    def _begin(self, attempt: "_Attempt", photo: Photo, frames: int = 1) -> None:
+        """Tell what was read, and make room for the result."""
+        attempt.read = PictureFacts.of(photo, frames)
+        if self.on_start:
+            self.on_start(attempt.job, attempt.read)
+        self._check_root(attempt.job)
+        attempt.job.target.parent.mkdir(parents=True, exist_ok=True)
+        if attempt.job.root is not None:
+            self.seen.add(attempt.job.root)
 
     def _is_done(self, job: Job, entry: Entry | None) -> bool:
         """Whether a result is there that is to stay."""
@@ -290,7 +335,7 @@ class _Batch:
         noted = entry.is_noted() if entry and existing == "resume" else None
         if existing == "skip" or noted:
             return True
-        return noted is None and _fits(job)
+        return noted is None and _fits(job, self.options.max_pixels)
 
     def _check_destination(self, job: Job) -> None:
         """Refuse, before the picture is restored, a place where it could not be written."""
@@ -311,40 +356,31 @@ class _Batch:
         if job.root in self.seen and not job.root.is_dir():
             raise ImageError(f"{job.target}: cannot be written, the folder {job.root} is gone")
 
-    def _make_folder(self, job: Job) -> None:
-        self._check_root(job)
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        if job.root is not None:
-            self.seen.add(job.root)
-
 
 @dataclass
 class _Attempt:
     """How far a job came."""
 
+    job: Job
+    check_time: Callable[[], None] = lambda: None
     read: PictureFacts | None = None
     skipped: bool = False
 
 
-def _refuse_huge(path: Path, max_pixels: int) -> None:
-    """Refuse a picture whose head claims too much."""
-    size = read_size(path)
-    if size and size[0] * size[1] > max_pixels:
-        claim, limit = f"{size[1]}×{size[0]}", f"{max_pixels / 1e6:g} megapixels"
-        raise ImageError(f"claims to be {claim}, above the limit of {limit}; --max-megapixels raises it")
-
-
-def _fits(job: Job) -> bool:
-    """Whether a result of which nothing is noted is whole and of its input's size."""
+def _fits(job: Job, max_pixels: int) -> bool:
+    """Whether a result of which nothing is noted is whole, and of its input's size and number of pictures."""
     try:
-        made = read_photo(job.target)
+        frames = open_frames(job.target, max_pixels=max_pixels)
+        photos = frames.photos() if frames else iter((read_photo(job.target, max_pixels=max_pixels),))
+        sizes = [(photo.height, photo.width) for photo in photos]
     except ImageError:
         return False
-    size = read_size(job.source)
+    expected = open_frames(job.source, max_pixels=max_pixels)
+    size = read_size(job.source, max_pixels=max_pixels)
     if size is None:
-        photo = read_photo(job.source)
+        photo = read_photo(job.source, max_pixels=max_pixels)
         size = photo.height, photo.width
-    return (made.height, made.width) == size
+    return len(sizes) == (expected.count if expected else 1) and sizes[0] == size
 
 
 def _in_one_line(error: Exception, job: Job) -> str:

@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from glob import glob, has_magic
 from pathlib import Path
 
-from pellucid.errors import ConfigError, ImageError, did_you_mean
+from pellucid.errors import ConfigError, ImageError, PellucidError, did_you_mean
 from pellucid.imaging import WRITABLE_SUFFIXES, check_writable_suffix, looks_like_picture
 
 log = logging.getLogger(__name__)
 
-UNREADABLE_PICTURES = frozenset(
-    {".heic", ".heif", ".jxl", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".psd"}
-)
-LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".avif", ".heic", ".heif"})
+UNREADABLE_PICTURES = frozenset({".jxl", ".jp2", ".psd", ".xcf", ".exr", ".hdr"})
+LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".avif", ".heic", ".heif", ".hif"})
 LONGEST_NAME = 255  # bytes, on all the usual file systems
 
 _NOT_A_FILE = (
@@ -139,7 +137,7 @@ class _Naming:
         own = source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else None
         if self.ending is None:
             return own or ".png"
-        return own if own and _format_of(source) == _format_of(Path(f"x{self.ending}")) else self.ending
+        return own if own and _is_same_format(source, Path(f"x{self.ending}")) else self.ending
 
 
 def _format_of(path: Path) -> str:
@@ -226,7 +224,9 @@ def _search(folder: Path, excluding: Path | None, found: _Found) -> None:
     if links:
         log.warning("%s: %d links to folders are not followed", folder, links)
     if unreadable:
-        log.warning("%s: %d pictures of kinds that cannot be read yet (HEIC, raw ...) are left out", folder, unreadable)
+        log.warning(
+            "%s: %d pictures of kinds that cannot be read (JPEG XL, Photoshop ...) are left out", folder, unreadable
+        )
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -267,11 +267,15 @@ def _refused(jobs: Sequence[Job]) -> dict[Job, str]:
 
 def _warn_of_loss(jobs: Sequence[Job]) -> None:
     """Say when compressed pictures are to be compressed once more, in another way; in the same way it costs little."""
-    changing = [job for job in jobs if {job.source.suffix.lower(), job.target.suffix.lower()} <= LOSSY_SUFFIXES]
-    count = sum(not _is_same_format(job) for job in changing)
+    lossy = [job for job in jobs if {job.source.suffix.lower(), job.target.suffix.lower()} <= LOSSY_SUFFIXES]
+    count = sum(not _is_same_format(job.source, job.target) for job in lossy)
     if count:
         log.warning("%d pictures go from one lossy format to another, which costs detail; -f png keeps it all", count)
 
 
-def _is_same_format(job: Job) -> bool:
-    return job.source.suffix.lower() in WRITABLE_SUFFIXES and _format_of(job.source) == _format_of(job.target)
+def _is_same_format(one: Path, other: Path) -> bool:
+    """Whether two names mean the same format, one that can be written."""
+    try:
+        return check_writable_suffix(one) == check_writable_suffix(other)
+    except PellucidError:
+        return False
