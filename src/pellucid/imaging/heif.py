@@ -1,6 +1,8 @@
 """AVIF and HEIC: one container, two codecs. 8-bit AVIF is Pillow's, deep AVIF libvips', HEIC an extra's."""
 
 import logging
+import struct
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -12,7 +14,7 @@ from PIL import Image
 from pellucid.errors import MissingExtraError
 from pellucid.imaging.color import planes_of, split
 from pellucid.imaging.limits import refuse_huge
-from pellucid.imaging.metadata import collect
+from pellucid.imaging.metadata import EXIF_PREFIX, collect
 from pellucid.imaging.photo import Photo
 
 _log = logging.getLogger(__name__)
@@ -24,6 +26,7 @@ _DEEPEST = 12
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs")
 _AVIF_BRANDS = (b"avif", b"avis")
 _DISPLAY_P3 = 12
+_TIFF, _BLANK = b"II*\0", b"pellucid"
 
 
 def codec_of(head: bytes) -> Literal["AVIF", "HEIC"] | None:
@@ -95,25 +98,43 @@ def read_deep_avif(path: Path, image: Image.Image, bits: int) -> Photo:
 
 def write_avif(photo: Photo, file: IO[bytes], quality: int | None) -> None:
     """Write 8 bits, or of a deep photo as many as its source had, at most 12."""
+    encode = _encode_avif if photo.pixels.dtype == np.uint8 else _encode_deep_avif
     quality = quality or DEFAULT_QUALITY
-    if photo.pixels.dtype == np.uint8:
-        options = {"exif": photo.exif, "icc_profile": photo.icc, "xmp": photo.xmp}
-        present = {key: value for key, value in options.items() if value}
-        photo.to_pil().save(file, "AVIF", quality=quality, subsampling=_subsampling(photo), **present)
+    if photo.exif is None:
+        file.write(encode(photo, quality))
         return
+    # Both libraries would rebuild the EXIF and break its maker notes; so they get one of blanks, to be filled here
+    payload = photo.exif.removeprefix(EXIF_PREFIX)
+    blanks = _BLANK * (len(payload) // len(_BLANK) + 1)
+    description = struct.pack("<IHHHIII", 8, 1, 0x010E, 2, len(blanks) + 1, 26, 0)
+    blank = EXIF_PREFIX + _TIFF + description + blanks + b"\0"
+    encoded = bytearray(encode(replace(photo, exif=blank), quality))
+    end = encoded.index(blanks) + len(blanks)
+    start = encoded.rindex(_TIFF, 0, end)
+    encoded[start:end] = payload.ljust(end - start, b"\0")
+    file.write(encoded)
+
+
+def _encode_avif(photo: Photo, quality: int) -> bytes:
+    options = {"exif": photo.exif, "icc_profile": photo.icc, "xmp": photo.xmp}
+    present = {key: value for key, value in options.items() if value}
+    subsampling = "4:0:0" if photo.channels == 1 and photo.alpha is None else "4:4:4"
+    encoded = BytesIO()
+    photo.to_pil().save(encoded, "AVIF", quality=quality, subsampling=subsampling, **present)
+    return encoded.getvalue()
+
+
+def _encode_deep_avif(photo: Photo, quality: int) -> bytes:
     import pyvips
 
     bits = _bits_to_write(photo, "AVIF")
     samples = _narrowed(photo.interleaved(), bits)
-    interpretation = "grey16" if photo.channels == 1 else "rgb16"
     bare = pyvips.Image.new_from_memory(samples.data, photo.width, photo.height, samples.shape[2], "ushort")
-    image: Any = bare.copy(interpretation=interpretation)
+    image: Any = bare.copy(interpretation="grey16" if photo.channels == 1 else "rgb16")
     for name, value in (("exif-data", photo.exif), ("icc-profile-data", photo.icc), ("xmp-data", photo.xmp)):
         if value:
             image.set_type(pyvips.GValue.blob_type, name, value)
-    file.write(
-        image.heifsave_buffer(compression="av1", Q=quality, bitdepth=bits, subsample_mode="off", effort=4, keep="all")
-    )
+    return image.heifsave_buffer(compression="av1", Q=quality, bitdepth=bits, subsample_mode="off", keep="all")
 
 
 def write_heic(photo: Photo, file: IO[bytes], quality: int | None) -> None:
@@ -131,10 +152,6 @@ def write_heic(photo: Photo, file: IO[bytes], quality: int | None) -> None:
     encoded = BytesIO()
     library.encode(mode, (photo.width, photo.height), samples.tobytes(), encoded, **options)
     file.write(encoded.getbuffer())
-
-
-def _subsampling(photo: Photo) -> str:
-    return "4:0:0" if photo.channels == 1 and photo.alpha is None else "4:4:4"
 
 
 def _bits_to_write(photo: Photo, name: str) -> int:

@@ -28,7 +28,6 @@ STORAGE_TAGS = frozenset(
     {*range(254, 267), 273, *range(277, 285), *range(288, 298), 301, *range(317, 326), 330}
     | {*range(338, 348), *range(512, 533), 559, 700, IPTC_TAG, 34377, 34675, 37724}
 )
-_PHOTOSHOP = b"Photoshop 3.0\0"
 _IPTC_RESOURCE_ID = 0x0404
 _IPTC_RESOURCE = b"8BIM" + struct.pack(">H", _IPTC_RESOURCE_ID)
 _XMP_ORIENTATION = re.compile(rb'(tiff:Orientation(?:="|>))([0-9])')
@@ -162,8 +161,8 @@ def exif_of_tiff(tags: Image.Exif) -> bytes | None:
 
 
 def photoshop_block(iptc: bytes) -> bytes:
-    """Wrap IPTC records as Photoshop does in a JPEG's APP13 segment, without the segment's own heading."""
-    return _PHOTOSHOP + _IPTC_RESOURCE + struct.pack(">2xI", len(iptc)) + iptc + bytes(len(iptc) % 2)
+    """Wrap IPTC records as Photoshop does."""
+    return _IPTC_RESOURCE + struct.pack(">2xI", len(iptc)) + iptc + bytes(len(iptc) % 2)
 
 
 def png_profile(kind: str, data: bytes) -> str:

@@ -21,6 +21,9 @@ from pellucid.imaging.photo import Photo
 if TYPE_CHECKING:
     pass
 
+if TYPE_CHECKING:
+    import pyvips
+
 _log = logging.getLogger(__name__)
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -28,6 +31,9 @@ _MOST_PAGES = 10_000
 _NEW_SUBFILE_TYPE, _REDUCED, _MASK = 254, 1, 4
 _DNG_VERSION = 50706
 _SHORT, _LONG8 = 3, 16
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE, _CMYK, _LAB = 0, 1, 3, 5, 8
+_KINDS = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, 2, _PALETTE, _CMYK, 6, _LAB)
+_DEPTHS = (1, 2, 4, 8, 16, 32)
 _STRIP_BYTES = 2**20
 # Offsets count in 32 bits; directories and metadata want room too
 _CLASSIC_BYTES = 2**32 - 2**26
@@ -41,7 +47,9 @@ class Page:
         index: its place in the chain of directories.
         offset: of the directory in the file.
         width, height: as stored, before any turning.
-        bits: of the deepest sample.
+        bits: of a sample.
+        sample_format: 1 for whole numbers, 2 for signed ones, 3 for floats.
+        photometric: what the samples mean, by TIFF's numbers.
         bands: samples of a pixel as they will be written again, at most.
         is_photo: neither a preview nor a mask of another page.
         is_dng: a camera's raw file in this container.
@@ -52,6 +60,8 @@ class Page:
     width: int
     height: int
     bits: int
+    sample_format: int
+    photometric: int
     bands: int
     is_photo: bool
     is_dng: bool
@@ -84,6 +94,8 @@ def read_pages(file: IO[bytes]) -> list[Page]:
                 width=entries.get(tags_of.IMAGEWIDTH, 0),
                 height=entries.get(tags_of.IMAGELENGTH, 0),
                 bits=entries.get(tags_of.BITSPERSAMPLE, 1),
+                sample_format=entries.get(tags_of.SAMPLEFORMAT, 1),
+                photometric=entries.get(tags_of.PHOTOMETRIC_INTERPRETATION, _BLACK_IS_ZERO),
                 bands=4 if tags_of.EXTRASAMPLES in entries else 3,
                 is_photo=not subfile & (_REDUCED | _MASK),
                 is_dng=_DNG_VERSION in entries,
@@ -116,12 +128,25 @@ def read_page(path: Path, file: IO[bytes], image: Image.Image | None, page: Page
         max_pixels: the most that is decoded.
     """
     refuse_huge(page.width, page.height, max_pixels)
+    _refuse_odd(page)
     if image is None or page.bits > 8:
         return _read_with_vips(path, _tags(file, page.offset), page.index, max_pixels)
     # Pillow looks at a TIFF's tags and size once more while it decodes
     with quiet_pillow(max_pixels):
         image.seek(page.index)
         return Photo.from_pil(image)
+
+
+def _refuse_odd(page: Page) -> None:
+    """Refuse what the decoders would take for something else, or describe badly."""
+    if page.photometric not in _KINDS:
+        raise ImageError(f"holds colours of a rare kind (photometric {page.photometric}); save it as RGB first")
+    if page.bits not in _DEPTHS:
+        raise ImageError(f"has {page.bits} bits a sample; save it with 8, 16, or 32 as floats first")
+    if page.photometric == _PALETTE and page.bits > 8:
+        raise ImageError("has a palette of more than 256 colours; save it as RGB first")
+    if page.photometric == _WHITE_IS_ZERO and page.sample_format != 1:
+        raise ImageError("has zero for white in numbers without a top; save it with zero for black first")
 
 
 def needs_big(size: int) -> bool:
@@ -334,7 +359,20 @@ def _read_with_vips(path: Path, tags: Image.Exif, index: int, max_pixels: int) -
         info["dpi"] = (stored.xres * 25.4, stored.yres * 25.4)
     orientation, fields = collect(info, tags)
     if stored.interpretation in ("cmyk", "lab", "labs"):
-        stored = stored.colourspace("rgb16")
+        stored = _to_srgb(stored)
         fields["icc"] = srgb_profile()
     pixels, alpha = planes_of(stored)
     return Photo.from_stored(pixels, alpha, orientation, fields, format="TIFF")
+
+
+def _to_srgb(stored: "pyvips.Image") -> "pyvips.Image":
+    """Convert as the 8-bit kinds are: CMYK through its profile, where it has one, and LAB with Adobe's white, D50."""
+    how: dict[str, Any] = {"intent": "relative", "black_point_compensation": True, "depth": 16}
+    if stored.interpretation != "cmyk":
+        return stored.colourspace("lab").icc_export(output_profile="srgb", **how)
+    if stored.get_typeof("icc-profile-data"):
+        return stored.icc_transform("srgb", embedded=True, **how)
+    inks: Any = stored.cast("float") / 65535
+    paper: Any = 1 - inks
+    light = paper.extract_band(0, n=3) * paper.extract_band(3) * 65535
+    return light.rint().cast("ushort").copy(interpretation="rgb16")

@@ -160,7 +160,7 @@ def _write_jpeg(photo: Photo, file: IO[bytes], quality: int | None) -> None:
     else:
         how = {"quality": quality or _DEFAULT_QUALITY, "subsampling": 0}
     if photo.iptc is not None:
-        block = photoshop_block(photo.iptc)
+        block = b"Photoshop 3.0\0" + photoshop_block(photo.iptc)
         how["extra"] = b"\xff\xed" + struct.pack(">H", len(block) + 2) + block
     photo.to_pil().save(file, "JPEG", **how, **_present(photo, "exif", "icc", "xmp", "dpi"))
 
