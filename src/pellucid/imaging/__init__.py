@@ -1,6 +1,7 @@
 """Picture files in and out: the only part of pellucid that reads or writes them."""
 
 from pellucid.imaging.color import to_depth, to_float
+from pellucid.imaging.encoding import Encoding
 from pellucid.imaging.frames import Frames, check_holds_frames, open_frames, write_frames
 from pellucid.imaging.limits import MAX_PIXELS
 from pellucid.imaging.metadata import JpegSettings
@@ -14,6 +15,7 @@ from pellucid.imaging.read import (
     read_size,
 )
 from pellucid.imaging.shrink import shrink, shrunk_size
+from pellucid.imaging.transparency import fill_transparent
 from pellucid.imaging.write import WRITABLE_SUFFIXES, check_writable_suffix, write_photo
 
 __all__ = [
@@ -21,11 +23,13 @@ __all__ = [
     "READABLE_SUFFIXES",
     "READ_ONLY_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "Encoding",
     "Frames",
     "JpegSettings",
     "Photo",
     "check_holds_frames",
     "check_writable_suffix",
+    "fill_transparent",
     "find_pictures",
     "looks_like_picture",
     "open_frames",
