@@ -1,0 +1,319 @@
+"""Thousands of damaged and hostile picture files: each is restored or refused in one line, within its time and memory.
+
+    python benchmarks/fuzz.py --files 20000 --state fuzz/
+
+Takes a picture of every format that pellucid writes, several of some, and the files of ``--seeds`` if there are any;
+cuts them short, flips bits, splices two, repeats, drops and overwrites parts, and writes absurd numbers into their
+heads. Every file goes through ``restore_files`` with a network that does nothing, in a process whose memory and time
+are limited. Failures are: a traceback, an error that is none of pellucid's own or no single line, a process that dies
+or hangs, more time or memory than the limits, a result that cannot be read. Each is kept, and can be tried again:
+
+    python benchmarks/fuzz.py --state fuzz/ --only 1234
+
+What a file of a number is depends on ``--seed`` and the number alone. A run that was stopped is gone on with, and
+``--minutes`` stops it.
+"""
+
+import argparse
+import json
+import logging
+import os
+import random
+import resource
+import struct
+import subprocess
+import sys
+import time
+import traceback
+import zlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from pellucid.imaging import WRITABLE_SUFFIXES, Photo, check_writable_suffix, read_photo, write_photo
+from pellucid.inference import FileResult, Restorer, restore_files
+from pellucid.inference.files import FileOptions
+
+SIZE = (24, 40)
+SECONDS = 10.0  # for each file, which is given up then
+PATIENCE = 40.0  # seconds after which the process is killed
+MEMORY = 2**30  # of address space, beyond what the process has when it begins
+BEYOND_LIMITS = ("fit in memory", "more memory", "enough memory", "longer than")
+LARGEST_SEED = 2**20
+MAX_PIXELS = 16_000_000
+ABSURD = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+
+
+def make_seeds(folder: Path) -> None:
+    """A picture of every kind that can be written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("pellucid").setLevel(logging.ERROR)  # much is said of what formats cannot hold
+    formats = {check_writable_suffix(f"x{suffix}"): suffix for suffix in sorted(WRITABLE_SUFFIXES)}
+    rng = np.random.default_rng(0)
+    for dtype in (np.uint8, np.uint16):
+        for channels in (1, 3):
+            for has_alpha in (False, True):
+                top = int(np.iinfo(dtype).max)
+                pixels = rng.integers(0, top, (*SIZE, channels), dtype, endpoint=True)
+                alpha = rng.integers(0, top, SIZE, dtype, endpoint=True) if has_alpha else None
+                photo = Photo(pixels=pixels, alpha=alpha, xmp=b"<x:xmpmeta/>", dpi=(300.0, 300.0), exif=_exif())
+                for suffix in formats.values():
+                    name = f"{np.dtype(dtype).name}-{channels}{'-alpha' * has_alpha}{suffix}"
+                    write_photo(photo, folder / name)
+    frames = [Image.fromarray(rng.integers(0, 256, (*SIZE, 3), np.uint8)) for _ in range(4)]
+    for name in ("frames.gif", "frames.webp", "frames.png", "frames.tif"):
+        frames[0].save(folder / name, save_all=True, append_images=frames[1:], duration=40)
+    for compression in ("tiff_lzw", "tiff_deflate", "jpeg", "packbits"):
+        frames[0].save(folder / f"{compression}.tif", compression=compression)
+    frames[0].convert("CMYK").save(folder / "cmyk.jpg")
+    frames[0].save(folder / "progressive.jpg", progressive=True)
+    frames[0].quantize(16).save(folder / "palette.png")
+    frames[0].convert("1").save(folder / "bits.pbm")
+
+
+def _exif() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    return b"Exif\0\0" + exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+def mutate(data: bytes, other: bytes, rng: random.Random) -> bytes:
+    """One to three kinds of damage."""
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        data = rng.choice(MUTATIONS)(bytearray(data), other, rng)
+    return data
+
+
+def _cut(data: bytearray, _: bytes, rng: random.Random) -> bytes:
+    return bytes(data[: rng.randrange(len(data) + 1)])
+
+
+def _flip(data: bytearray, _: bytes, rng: random.Random) -> bytes:
+    for _bit in range(min(len(data), rng.choice((1, 1, 4, 16, 64)))):
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    return bytes(data)
+
+
+def _splice(data: bytearray, other: bytes, rng: random.Random) -> bytes:
+    return bytes(data[: rng.randrange(len(data) + 1)]) + other[rng.randrange(len(other)) :]
+
+
+def _drop(data: bytearray, _: bytes, rng: random.Random) -> bytes:
+    start = rng.randrange(len(data) + 1)
+    del data[start : start + rng.randrange(1, 64)]
+    return bytes(data)
+
+
+def _repeat(data: bytearray, _: bytes, rng: random.Random) -> bytes:
+    start = rng.randrange(len(data) + 1)
+    part = data[start : start + rng.randrange(1, 256)]
+    data[start:start] = part * rng.choice((1, 2, 100))
+    return bytes(data)
+
+
+def _overwrite(data: bytearray, _: bytes, rng: random.Random) -> bytes:
+    start = rng.randrange(len(data) + 1)
+    length = len(data[start : start + rng.randrange(1, 64)])
+    data[start : start + length] = rng.choice((bytes(length), b"\xff" * length, rng.randbytes(length)))
+    return bytes(data)
+
+
+def _absurd(data: bytearray, _: bytes, rng: random.Random) -> bytes:
+    """Numbers near the beginning or the end, where formats tell sizes, counts and places."""
+    for _number in range(rng.choice((1, 1, 2, 4))):
+        place = rng.randrange(min(len(data), 512) + 1)
+        place = len(data) - place if rng.random() < 0.3 else place
+        packed = struct.pack(rng.choice(("<H", ">H", "<I", ">I", "<Q", ">Q")[: rng.choice((2, 4, 6))]), 0)
+        kind = {2: "H", 4: "I", 8: "Q"}[len(packed)]
+        value = rng.choice(ABSURD) & (2 ** (8 * len(packed)) - 1)
+        packed = struct.pack(rng.choice("<>") + kind, value)
+        data[place : place + len(packed)] = packed
+    return _mended(data)
+
+
+def _size(data: bytearray, _: bytes, rng: random.Random) -> bytes:
+    """A size that the file does not have, where PNG, JPEG, GIF, BMP and WebP tell theirs."""
+    for place in (b"IHDR", b"\xff\xc0", b"\xff\xc2", b"VP8X", b"GIF8", b"BM"):
+        start = data.find(place)
+        if start >= 0:
+            field = start + len(place) + rng.randrange(24)
+            data[field : field + 4] = struct.pack(rng.choice("<>") + "I", rng.choice((*ABSURD, 3000, 5000, 60000)))
+    return _mended(data)
+
+
+def _mended(data: bytearray) -> bytes:
+    """A PNG's checksums made right, so that its decoder believes what it is told."""
+    place = 8
+    while data.startswith(b"\x89PNG") and place + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        end = place + 8 + length
+        if end + 4 > len(data):
+            break
+        data[end : end + 4] = struct.pack(">I", zlib.crc32(data[place + 4 : end]))
+        place = end + 4
+    return bytes(data)
+
+
+MUTATIONS = (_cut, _flip, _splice, _drop, _repeat, _overwrite, _absurd, _size)
+
+
+def make_file(number: int, seed: int, seeds: list[Path]) -> tuple[bytes, str]:
+    """The file of a number, and the ending of its name."""
+    rng = random.Random(f"{seed}/{number}")
+    source, other = rng.choice(seeds), rng.choice(seeds)
+    return mutate(source.read_bytes(), other.read_bytes(), rng), source.suffix
+
+
+class Tracebacks(logging.Handler):
+    """Keeps what is logged where a defect becomes a line."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.noted: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self.noted.append("".join(traceback.format_exception(*record.exc_info)))
+
+
+class Unchanged(nn.Module):
+    """A network that does nothing."""
+
+    stride, alignment = 16, 128
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(in_channels=3, out_channels=3)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image
+
+
+def work(numbers: range, seed: int, state: Path, seeds: list[Path], results: IO[str]) -> None:
+    """Restore files in this process, noting each before it and how it went after it."""
+    tracebacks, log = Tracebacks(), logging.getLogger("pellucid")
+    log.addHandler(tracebacks)
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    restorer = Restorer(Unchanged(), tile=512, device="cpu")
+    options = FileOptions(existing="overwrite", max_pixels=MAX_PIXELS, timeout=SECONDS)
+    list(
+        restore_files([seeds[0]], state / "first.png", restorer=restorer, options=options)
+    )  # loads what is to be loaded
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    resource.setrlimit(resource.RLIMIT_AS, (int(status["VmSize"].split()[0]) * 1024 + MEMORY,) * 2)
+    for number in numbers:
+        data, ending = make_file(number, seed, seeds)
+        source = state / f"source{ending}"
+        source.write_bytes(data)
+        tracebacks.noted.clear()
+        print(json.dumps({"begun": number}), file=results, flush=True)
+        started = time.monotonic()
+        (result,) = restore_files([source], state / "restored", restorer=restorer, options=options)
+        outcome = {
+            "number": number,
+            "seconds": time.monotonic() - started,
+            "error": result.error,
+            "failure": "\n".join(tracebacks.noted) or fault_of(result, source),
+        }
+        print(json.dumps(outcome), file=results, flush=True)
+
+
+def fault_of(result: FileResult, source: Path) -> str | None:
+    """What is wrong with a result or a refusal, if anything."""
+    error = result.error
+    if error is None:
+        try:
+            read_photo(str(result.target))
+        except Exception as problem:
+            return f"the result cannot be read: {problem}"
+        return None
+    if "\n" in error or not error.startswith(str(source)):
+        return f"no line about the file: {error!r}"
+    return error if any(limit in error for limit in BEYOND_LIMITS) else None
+
+
+def outcomes(results: Path) -> list[dict[str, Any]]:
+    """How each file went that is done, by its number."""
+    lines = results.read_text().splitlines() if results.exists() else []
+    return [line for line in map(json.loads, lines) if "number" in line]
+
+
+def supervise(process: "subprocess.Popen[bytes]", results: Path, end: float) -> str:
+    """Wait for a worker, and end it when it hangs or time is over: how it ended."""
+    while process.poll() is None:
+        time.sleep(0.5)
+        if time.time() - results.stat().st_mtime > PATIENCE:
+            process.kill()
+            process.wait()
+            return f"hung for {PATIENCE:.0f} s"
+        if time.monotonic() > end:
+            process.kill()
+            process.wait()
+            return ""
+    return f"ended with code {process.returncode}" if process.returncode else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--state", type=Path, default=Path("fuzz"), help="a folder for results and failures")
+    parser.add_argument("--seeds", type=Path, help="a folder of more pictures to damage")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--only", type=int, help="the number of one file")
+    parser.add_argument("--first", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    state, results, end = arguments.state, arguments.state / "results.jsonl", time.monotonic() + 60 * arguments.minutes
+    if not (state / "seeds").exists():
+        make_seeds(state / "seeds")
+    more = [path for path in arguments.seeds.rglob("*") if path.is_file()] if arguments.seeds else []
+    seeds = sorted((state / "seeds").iterdir()) + sorted(
+        path for path in more if 0 < path.stat().st_size < LARGEST_SEED
+    )
+    if arguments.only is not None:
+        work(range(arguments.only, arguments.only + 1), arguments.seed, state, seeds, sys.stdout)
+        return
+    if arguments.first is not None:
+        with results.open("a") as file:
+            work(range(arguments.first, arguments.files), arguments.seed, state, seeds, file)
+        return
+
+    results.touch()
+    while (first := len(outcomes(results))) < arguments.files and time.monotonic() < end:
+        os.utime(results)
+        with (state / "stderr.txt").open("wb") as errors:
+            command = [sys.executable, __file__, *sys.argv[1:], "--first", str(first)]
+            ending = supervise(subprocess.Popen(command, stderr=errors), results, end)
+        if ending:
+            number = len(outcomes(results))
+            said = (state / "stderr.txt").read_text(errors="replace")[-2000:]
+            outcome = {"number": number, "seconds": 0.0, "error": None, "failure": f"the process {ending}: {said}"}
+            with results.open("a") as file:
+                print(json.dumps(outcome), file=file)
+    report(outcomes(results), arguments.seed, state, seeds)
+
+
+def report(done: list[dict[str, Any]], seed: int, state: Path, seeds: list[Path]) -> None:
+    """Print figures, keep the files that failed, and exit with 1 if there are any."""
+    failures = [outcome for outcome in done if outcome["failure"]]
+    for outcome in failures:
+        data, ending = make_file(outcome["number"], seed, seeds)
+        (state / f"failure{outcome['number']}{ending}").write_bytes(data)
+        print(f"{outcome['number']}{ending}: {outcome['failure'].strip().splitlines()[-1]}")
+    refused = sum(outcome["error"] is not None for outcome in done)
+    slowest = max((outcome["seconds"] for outcome in done), default=0.0)
+    print(
+        f"{len(done)} files: {len(done) - refused} restored, {refused} refused in one line, {len(failures)} failures; "
+        f"slowest {slowest:.2f} s"
+    )
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()

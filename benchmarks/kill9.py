@@ -1,0 +1,104 @@
+"""A folder run that is killed at random moments and gone on with: no half file, and in the end the same bytes.
+
+    python benchmarks/kill9.py --kills 50
+
+Restores a folder of made-up photos undisturbed, and times it. Then it begins anew into an empty folder, kills the
+process (SIGKILL) after a random part of that time, every other time as soon as a file is being written then, looks at
+every file under a final name, and goes on with ``--resume``; when a run comes to its end before it is killed, all its
+files are compared and the next one begins. The exit code is 1 as soon as a file is not that of the undisturbed run.
+It stops early after ``--minutes``.
+"""
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIZE = (256, 192)
+ENDINGS = ("jpg", "png", "tif", "webp")
+TEMPORARY = ".pellucid-"
+
+
+def make_photos(folder: Path, count: int) -> None:
+    """Smooth made-up photos in several formats and folders."""
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        path = folder / f"sub{index % 3}" / f"{index}.{ENDINGS[index % len(ENDINGS)]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        small = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8))
+        small.resize(SIZE, Image.Resampling.BICUBIC).save(path)
+
+
+def restore(photos: Path, output: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "pellucid", "restore", str(photos), "-o", str(output), "--resume"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Everything under a final name."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(TEMPORARY))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def unfinished(folder: Path) -> int:
+    """How many files are being written, or were."""
+    return sum(path.name.endswith(ENDINGS) for path in folder.rglob(f"{TEMPORARY}*"))
+
+
+def kill(process: "subprocess.Popen[bytes]", output: Path, *, while_writing: bool) -> None:
+    """Kill a process, perhaps as soon as it is writing a file; it may come to its end before."""
+    while while_writing and process.poll() is None and not unfinished(output):
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--photos", type=int, default=60)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    rng, end = random.Random(arguments.seed), time.monotonic() + 60 * arguments.minutes
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photos, run = folder / "photos", 0
+        make_photos(photos, arguments.photos)
+        started = time.monotonic()
+        assert restore(photos, folder / "undisturbed").wait() == 0
+        seconds, expected = time.monotonic() - started, contents(folder / "undisturbed")
+        print(f"{len(expected)} photos, undisturbed in {seconds:.0f} s", flush=True)
+
+        kills = in_writing = completed = of_this_run = 0
+        while (kills < arguments.kills or of_this_run) and time.monotonic() < end:
+            output = folder / f"run{run}"
+            process = restore(photos, output)
+            try:
+                code = process.wait(None if kills == arguments.kills else rng.uniform(0, seconds))
+            except subprocess.TimeoutExpired:
+                kill(process, output, while_writing=kills % 2 == 1)
+                kills, of_this_run = kills + 1, of_this_run + 1
+                in_writing += bool(unfinished(output))
+                found = contents(output)
+                wrong = [name for name, data in found.items() if expected.get(name) != data]
+                print(f"kill {kills}: {len(found)} files there, {len(wrong)} wrong", flush=True)
+                if wrong:
+                    sys.exit(f"not as in the undisturbed run: {', '.join(wrong)}")
+                continue
+            if code or contents(output) != expected or unfinished(output):
+                sys.exit(f"after {of_this_run} kills the run ended with code {code}, and not as the undisturbed one")
+            completed += of_this_run > 0
+            run, of_this_run = run + 1, 0
+    print(f"{kills} kills, {in_writing} while a file was written; {completed} runs gone on with to the end:")
+    print("every file under a final name whole at every moment, and in the end all as in the undisturbed run")
+
+
+if __name__ == "__main__":
+    main()
