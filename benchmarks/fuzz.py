@@ -44,7 +44,7 @@ SECONDS = 10.0  # for each file, which is given up then
 PATIENCE = 40.0  # seconds after which the process is killed
 MEMORY = 2**30  # of address space, beyond what the process has when it begins
 BEYOND_LIMITS = ("fit in memory", "more memory", "enough memory", "longer than")
-LARGEST_SEED = 2**20
+LARGEST_SEED = 2**18  # bytes: what takes long without damage tells nothing
 MAX_PIXELS = 16_000_000
 ABSURD = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
@@ -86,7 +86,7 @@ def mutate(data: bytes, other: bytes, rng: random.Random) -> bytes:
     """One to three kinds of damage."""
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         data = rng.choice(MUTATIONS)(bytearray(data), other, rng)
-    return data
+    return _mended(bytearray(data)) if rng.random() < 0.5 else data
 
 
 def _cut(data: bytearray, _: bytes, rng: random.Random) -> bytes:
@@ -133,7 +133,7 @@ def _absurd(data: bytearray, _: bytes, rng: random.Random) -> bytes:
         value = rng.choice(ABSURD) & (2 ** (8 * len(packed)) - 1)
         packed = struct.pack(rng.choice("<>") + kind, value)
         data[place : place + len(packed)] = packed
-    return _mended(data)
+    return bytes(data)
 
 
 def _size(data: bytearray, _: bytes, rng: random.Random) -> bytes:
@@ -143,7 +143,7 @@ def _size(data: bytearray, _: bytes, rng: random.Random) -> bytes:
         if start >= 0:
             field = start + len(place) + rng.randrange(24)
             data[field : field + 4] = struct.pack(rng.choice("<>") + "I", rng.choice((*ABSURD, 3000, 5000, 60000)))
-    return _mended(data)
+    return bytes(data)
 
 
 def _mended(data: bytearray) -> bytes:
@@ -165,7 +165,8 @@ MUTATIONS = (_cut, _flip, _splice, _drop, _repeat, _overwrite, _absurd, _size)
 def make_file(number: int, seed: int, seeds: list[Path]) -> tuple[bytes, str]:
     """The file of a number, and the ending of its name."""
     rng = random.Random(f"{seed}/{number}")
-    source, other = rng.choice(seeds), rng.choice(seeds)
+    kind = rng.choice(sorted({path.suffix.lower() for path in seeds}))  # most of a folder may be of one
+    source, other = rng.choice([path for path in seeds if path.suffix.lower() == kind]), rng.choice(seeds)
     return mutate(source.read_bytes(), other.read_bytes(), rng), source.suffix
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/soak.py --pictures 5000
 
-Runs ``pellucid restore`` on a folder of small made-up pictures, a bad one among every fifty, and reads the resident memory
-of its process as results appear. The exit code is 1 if it grows by more than ``--growth`` MiB after a tenth.
+Runs ``pellucid restore`` on a folder of small made-up pictures, a bad one among every fifty, and reads the resident
+memory of its process as results appear. The exit code is 1 if it grows by more than ``--growth`` MiB after a tenth.
 """
 
 import argparse
