@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 import torch
@@ -230,3 +232,47 @@ def test_bf16_changes_less_than_a_grey_level_on_average(denoiser: nn.Module, pho
     exact = Restorer(denoiser).restore_array(photo).astype(int)
     quick = Restorer(denoiser, precision="bf16").restore_array(photo).astype(int)
     assert 0 < np.abs(exact - quick).mean() < 1
+
+
+class Blurred(Identity):
+    """Means over 5x5 pixels."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.nn.functional.avg_pool2d(image, 5, 1, 2, count_include_pad=False)
+
+
+def test_what_lies_below_transparency_does_not_bleed_into_what_is_seen(identity: Identity) -> None:
+    pixels = np.full((40, 40, 3), 200, np.uint8)
+    alpha = np.full((40, 40), 255, np.uint8)
+    pixels[:, 20:], alpha[:, 20:] = 0, 0
+    restored = Restorer(Blurred(), tile=64).restore(Photo(pixels=pixels, alpha=alpha))
+    np.testing.assert_array_equal(restored.pixels, pixels)
+    np.testing.assert_array_equal(restored.alpha, alpha)
+
+
+class Noted(Identity):
+    """Notes the mean of what it sees."""
+
+    mean = 0.0
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.mean = image.mean().item()
+        return image.clone()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_networks_see_linear_light_as_the_eye_does_and_it_comes_back(dtype: type) -> None:
+    linear_curve = b"curv" + bytes(8)  # as an ICC profile of linear light has it for each colour
+    names = b"".join(name + struct.pack(">II", 128 + 4 + 36, len(linear_curve)) for name in (b"rTRC", b"gTRC", b"bTRC"))
+    linear = bytes(128) + struct.pack(">I", 3) + names + linear_curve
+    pixels = to_depth(np.full((150, 150, 3), 0.2140, np.float32), dtype)
+    pixels[::3] //= 2 if dtype is not np.float32 else 1
+    network = Noted()
+    restored = Restorer(network, tile=64).restore(Photo(pixels=pixels, icc=linear))
+    np.testing.assert_array_equal(restored.pixels, pixels)
+    assert network.mean > 1.4 * pixels.mean() / (np.iinfo(dtype).max if dtype is not np.float32 else 1)
+
+
+def test_floats_come_back_bit_by_bit_where_nothing_changes(identity: Identity) -> None:
+    pixels = np.random.default_rng(0).normal(0.5, 2, (150, 140, 3)).astype(np.float32)
+    np.testing.assert_array_equal(Restorer(identity, tile=64).restore_array(pixels), pixels)

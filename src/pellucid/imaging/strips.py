@@ -214,7 +214,7 @@ def _jpeg_segments(photo: Photo) -> Iterator[bytes]:
     if photo.xmp is not None:
         payloads.append((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + photo.xmp))
     if photo.iptc is not None:
-        payloads.append((0xED, photoshop_block(photo.iptc)))
+        payloads.append((0xED, b"Photoshop 3.0\0" + photoshop_block(photo.iptc)))
     if photo.icc is not None:
         parts = [photo.icc[start : start + 65000] for start in range(0, len(photo.icc), 65000)]
         payloads += [(0xE2, b"ICC_PROFILE\0" + bytes((i, len(parts))) + part) for i, part in enumerate(parts, 1)]

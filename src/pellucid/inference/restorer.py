@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pellucid.errors import ConfigError, ImageError, RestoreError
-from pellucid.imaging import Photo, shrink, to_depth, to_float
+from pellucid.imaging import Encoding, Photo, fill_transparent, shrink, to_depth, to_float
 from pellucid.imaging.strips import Rows
 from pellucid.inference.guard import HARMLESS, Box, Watch, find_problem
 from pellucid.inference.overview import carry_over
@@ -71,8 +71,10 @@ class Restorer:
     def restore(self, photo: Photo, *, on_tile: OnTile | None = None, watch: Watch | None = None) -> Photo:
         """Restore a photograph; all but its pixels is carried over, transparency untouched.
 
-        A tile whose result cannot be believed (``guard.find_problem``) is computed again in float32, then in smaller
-        pieces; what then is still wrong stays as it was in the input, with a warning.
+        The network sees pixels encoded for the eye, whatever the profile's tone curve (``imaging.Encoding``), and below
+        full transparency the colours of what is seen nearby. A tile whose result cannot be believed
+        (``guard.find_problem``) is computed again in float32, then in smaller pieces; what then is still wrong stays
+        as it was in the input, with a warning.
 
         Args:
             photo: of any size and depth.
@@ -82,7 +84,16 @@ class Restorer:
         Raises:
             RestoreError: memory does not suffice for the smallest tile, or no tile at all could be restored.
         """
-        return photo.with_pixels(self.restore_array(photo.pixels, on_tile=on_tile, watch=watch))
+        seen = photo.pixels if photo.alpha is None else fill_transparent(photo.pixels, photo.alpha)
+        encoding = Encoding.of(photo.icc, photo.channels)
+        if encoding is None:
+            restored = self.restore_array(seen, on_tile=on_tile, watch=watch)
+        else:
+            working = self.restore_array(encoding.to_working(seen), on_tile=on_tile, watch=watch)
+            restored = encoding.from_working(working, seen)
+        if seen is not photo.pixels and photo.alpha is not None:
+            restored = np.where(photo.alpha[:, :, None] > 0, restored, photo.pixels)
+        return photo.with_pixels(restored)
 
     def restore_array(
         self, pixels: NDArray[Any], *, on_tile: OnTile | None = None, watch: Watch | None = None
@@ -147,12 +158,13 @@ class Restorer:
     def _bands(self, pixels: Rows, on_tile: OnTile | None, watch: Watch | None) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of the result as they are finished, top to bottom, as float32.
 
-        Only one row of tiles is ever held as floats, so memory hardly grows with the image. Without a ``watch``, tiles
-        are taken as they come.
+        Only one row of tiles is ever held as floats, so memory hardly grows with the image. Changes are blended and not
+        results: where nothing changes, floats come back bit by bit. Without a ``watch``, tiles are taken as they come.
         """
         tile = self._tile_side(pixels.shape[:2])
         rows, columns = self._cover(pixels.shape[0], tile), self._cover(pixels.shape[1], tile)
         width, channels = pixels.shape[1], self._channels_out(pixels.shape[2])
+        blends_changes = channels == pixels.shape[2]
         carried = np.zeros((0, width, channels), np.float32)  # what the next row of tiles still adds to
         for row, ((top, bottom), row_weight) in enumerate(zip(rows.spans, rows.weights, strict=True)):
             band = np.zeros((bottom - top, width, channels), np.float32)
@@ -163,13 +175,15 @@ class Restorer:
                 if watch:
                     boxes = [(columns.spans[i][0], top, columns.spans[i][1], bottom) for i in group]
                     results = self._guarded(tiles, results, boxes, watch)
-                for i, restored in zip(group, results, strict=True):
+                for i, before, restored in zip(group, tiles, results, strict=True):
                     weight = row_weight[:, None, None] * columns.weights[i][None, :, None]
-                    band[:, slice(*columns.spans[i])] += (restored * weight).numpy()
+                    change = restored.numpy() - to_float(before) if blends_changes else restored.numpy()
+                    band[:, slice(*columns.spans[i])] += change * weight.numpy()
                     if on_tile:
                         on_tile(_new_pixels(rows, row) * _new_pixels(columns, i))
             finished = rows.spans[row + 1][0] - top if row + 1 < len(rows.spans) else len(band)
-            yield top, band[:finished]
+            done = band[:finished]
+            yield top, done + to_float(pixels[top : top + finished]) if blends_changes else done
             carried = band[finished:]
 
     @property
