@@ -1,5 +1,6 @@
 """Fixtures that several folders of tests share."""
 
+import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,6 +54,13 @@ class Identity(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         self.seen.append(tuple(image.shape))
         return image.clone()
+
+
+def linear_profile() -> bytes:
+    """The part of an ICC profile of linear light that is looked at."""
+    curve = b"curv" + bytes(8)
+    names = b"".join(name + struct.pack(">II", 128 + 4 + 36, len(curve)) for name in (b"rTRC", b"gTRC", b"bTRC"))
+    return bytes(128) + struct.pack(">I", 3) + names + curve
 
 
 def picture(path: Path, value: int = 100) -> Path:

@@ -16,7 +16,7 @@ from pellucid.inference import Restorer
 from pellucid.inference.guard import Watch
 from pellucid.inference.large import restore_strips
 
-from conftest import Identity
+from conftest import Identity, linear_profile
 
 SIZE = (150, 210)
 
@@ -65,9 +65,10 @@ def test_rows_are_the_pixels(tmp_path: Path, dtype: type, channels: int, alpha: 
 
 
 @pytest.mark.parametrize("ending", ["png", "tif", "jpg"])
-def test_the_same_as_in_memory(tmp_path: Path, ending: str) -> None:
+@pytest.mark.parametrize("linear", [False, True])
+def test_the_same_as_in_memory(tmp_path: Path, ending: str, linear: bool) -> None:
     source, target = tmp_path / f"in.{ending}", tmp_path / "out.png"
-    write_photo(photo(), source)
+    write_photo(replace(photo(), icc=linear_profile() if linear else None), source)
     opened = open_strips(source)
     assert opened is not None
     restorer = Restorer(Brighter(), tile=64)

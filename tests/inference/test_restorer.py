@@ -1,5 +1,3 @@
-import struct
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +13,7 @@ from pellucid.inference import Restorer
 from pellucid.inference.guard import TileEvent, Watch
 from pellucid.zoo import find_model
 
-from conftest import Identity
+from conftest import Identity, linear_profile
 
 
 @settings(max_examples=60)
@@ -262,9 +260,7 @@ class Noted(Identity):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_networks_see_linear_light_as_the_eye_does_and_it_comes_back(dtype: type) -> None:
-    linear_curve = b"curv" + bytes(8)  # as an ICC profile of linear light has it for each colour
-    names = b"".join(name + struct.pack(">II", 128 + 4 + 36, len(linear_curve)) for name in (b"rTRC", b"gTRC", b"bTRC"))
-    linear = bytes(128) + struct.pack(">I", 3) + names + linear_curve
+    linear = linear_profile()
     pixels = to_depth(np.full((150, 150, 3), 0.2140, np.float32), dtype)
     pixels[::3] //= 2 if dtype is not np.float32 else 1
     network = Noted()

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.imaging import to_float
+from pellucid.imaging import Encoding, to_float
 from pellucid.imaging.strips import Strips, write_strips
 from pellucid.inference.guard import Watch
 from pellucid.inference.restorer import OnTile, Restorer
@@ -29,6 +30,8 @@ def restore_strips(
 ) -> None:
     """Restore a picture on disk to another file, with memory for a few rows of tiles only.
 
+    As ``Restorer.restore`` does it, but that colours below full transparency are seen as they are.
+
     Args:
         restorer: does the work, as ``Restorer.restore`` would.
         strips: the picture.
@@ -47,10 +50,29 @@ def restore_strips(
         write_strips(strips.photo, _untouched(strips), target, quality=quality)
 
 
+@dataclass(frozen=True)
+class _Encoded:
+    """A picture on disk as networks are to see it."""
+
+    strips: Strips
+    encoding: Encoding
+    dtype = np.dtype(np.float32)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.strips.shape
+
+    def __getitem__(self, place: slice | tuple[slice, slice]) -> NDArray[Any]:
+        return self.encoding.to_working(self.strips[place])
+
+
 def _restored(restorer: Restorer, strips: Strips, on_tile: OnTile | None, watch: Watch) -> Iterator[NDArray[Any]]:
     squares = 0.0
-    for top, rows in restorer.restore_rows(strips, on_tile=on_tile, watch=watch):
+    encoding = Encoding.of(strips.photo.icc, strips.photo.channels)
+    seen = strips if encoding is None else _Encoded(strips, encoding)
+    for top, rows in restorer.restore_rows(seen, on_tile=on_tile, watch=watch):
         place = slice(top, top + len(rows))
+        rows = rows if encoding is None else encoding.from_working(rows, strips[place])
         squares += float(np.square(to_float(rows) - to_float(strips[place])).sum(dtype=np.float64))
         yield _with_alpha(rows, strips, place)
     above = restorer.clean_above
