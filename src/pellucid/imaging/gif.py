@@ -133,6 +133,8 @@ def _indexed(photo: Photo, *, with_transparency: bool) -> tuple[Image.Image, int
     """A palette picture, its transparent colour if it needs one, and whether all colours are exact."""
     hidden = _hidden(photo)
     with_transparency = with_transparency or hidden is not None
+    if photo.channels == 1 and not with_transparency:  # as a grey picture's palette is known by
+        return Image.fromarray(photo.pixels[:, :, 0]), None, True
     room = 256 - with_transparency
     colours = np.ascontiguousarray(np.broadcast_to(photo.pixels, (photo.height, photo.width, 3)))
     codes = colours.astype(np.uint32) @ np.array((65536, 256, 1), np.uint32)

@@ -26,6 +26,7 @@ _DEEPEST = 12
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs")
 _AVIF_BRANDS = (b"avif", b"avis")
 _DISPLAY_P3 = 12
+_KEEP_EXIF, _KEEP_XMP_AND_ICC = 1, 2 | 8
 _TIFF, _BLANK = b"II*\0", b"pellucid"
 
 
@@ -97,7 +98,7 @@ def read_deep_avif(path: Path, image: Image.Image, bits: int) -> Photo:
 
 
 def write_avif(photo: Photo, file: IO[bytes], quality: int | None) -> None:
-    """Write 8 bits, or of a deep photo as many as its source had, at most 12."""
+    """Write 8 bits, or of a deep photo as many as its source had, at most 12; deep grey is stored as colour."""
     encode = _encode_avif if photo.pixels.dtype == np.uint8 else _encode_deep_avif
     quality = quality or DEFAULT_QUALITY
     if photo.exif is None:
@@ -134,7 +135,8 @@ def _encode_deep_avif(photo: Photo, quality: int) -> bytes:
     for name, value in (("exif-data", photo.exif), ("icc-profile-data", photo.icc), ("xmp-data", photo.xmp)):
         if value:
             image.set_type(pyvips.GValue.blob_type, name, value)
-    return image.heifsave_buffer(compression="av1", Q=quality, bitdepth=bits, subsample_mode="off", keep="all")
+    keep = _KEEP_XMP_AND_ICC | _KEEP_EXIF * (photo.exif is not None)  # or libvips would make one up
+    return image.heifsave_buffer(compression="av1", Q=quality, bitdepth=bits, subsample_mode="off", keep=keep)
 
 
 def write_heic(photo: Photo, file: IO[bytes], quality: int | None) -> None:

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 EXIF_PREFIX = b"Exif\0\0"
 IPTC_TAG = 33723
-_ORIENTATION = 0x0112
+_ORIENTATION, _X_RESOLUTION = 0x0112, 282
 _BYTE, _SHORT, _LONG = 1, 3, 4
 
 # Tags of a TIFF's first directory that say how its pixels are stored, that a Photo holds elsewhere, or that
@@ -104,6 +104,7 @@ def collect(info: Mapping[Any, Any], tags: Image.Exif | None = None, *, xmp_turn
         The orientation (1 to 8) that the stored pixels have, and the fields, in which it is reset to 1.
     """
     iptc = _iptc(info, tags)
+    has_resolution = tags is not None and _X_RESOLUTION in tags  # before it is taken from the EXIF
     exif = exif_of_tiff(tags) if tags is not None else _exif_payload(info)
     turned, exif = reset_orientation(exif) if exif else (None, None)
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or None
@@ -113,8 +114,15 @@ def collect(info: Mapping[Any, Any], tags: Image.Exif | None = None, *, xmp_turn
         turned = turned or (int(mark[2]) if xmp_turns else 1)
         xmp = _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
     icc = info.get("icc_profile") or None
-    fields = Carried(exif=exif, icc=icc, xmp=xmp, iptc=iptc, dpi=_dpi(info.get("dpi")))
+    # Pillow makes up a resolution for a TIFF without one
+    dpi = None if tags is not None and not has_resolution else _dpi(info.get("dpi"))
+    fields = Carried(exif=exif, icc=icc, xmp=xmp, iptc=iptc, dpi=dpi)
     return turned if turned and turned <= 8 else 1, fields
+
+
+def tells_resolution(image: JpegImagePlugin.JpegImageFile) -> bool:
+    """Whether a JPEG's head or EXIF has a resolution: Pillow makes up 72 dpi where there is none."""
+    return bool(image.info.get("jfif_unit")) or _X_RESOLUTION in image.getexif()
 
 
 def reset_orientation(exif: bytes) -> tuple[int | None, bytes | None]:
@@ -180,8 +188,6 @@ def _iptc(info: Mapping[Any, Any], tags: Image.Exif | None) -> bytes | None:
     """The IPTC records of a JPEG, a TIFF or a PNG."""
     if tags is not None:
         records = tags.get(IPTC_TAG)
-        if isinstance(records, tuple):  # Photoshop calls its bytes 32-bit numbers
-            records = struct.pack(f"{tags.endian}{len(records)}I", *records)
         return records if isinstance(records, bytes) else None
     blocks = info.get("photoshop")
     if isinstance(blocks, dict) and isinstance(records := blocks.get(_IPTC_RESOURCE_ID), bytes):

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from pellucid.errors import ImageError
 from pellucid.imaging.color import planes
-from pellucid.imaging.metadata import Carried, JpegSettings, collect
+from pellucid.imaging.metadata import Carried, JpegSettings, collect, tells_resolution
 
 _DTYPES = (np.dtype("uint8"), np.dtype("uint16"), np.dtype("float32"))
 
@@ -102,6 +102,8 @@ class Photo:
         # Pillow tells an AVIF's own turn as EXIF, and no other counts
         orientation, fields = collect(image.info, tags, xmp_turns=image.format != "AVIF")
         fields["icc"] = icc
+        if isinstance(image, JpegImagePlugin.JpegImageFile) and not tells_resolution(image):
+            fields["dpi"] = None
         return cls.from_stored(pixels, alpha, orientation, fields, format=image.format, jpeg=JpegSettings.of(image))
 
     @classmethod

@@ -3,7 +3,7 @@
 import logging
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MOST_PAGES = 10_000
 _NEW_SUBFILE_TYPE, _REDUCED, _MASK = 254, 1, 4
 _DNG_VERSION = 50706
+_IPTC_MARK = b"\x1c"
 _SHORT, _LONG8 = 3, 16
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE, _CMYK, _LAB = 0, 1, 3, 5, 8
 _KINDS = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, 2, _PALETTE, _CMYK, 6, _LAB)
@@ -53,6 +54,7 @@ class Page:
         bands: samples of a pixel as they will be written again, at most.
         is_photo: neither a preview nor a mask of another page.
         is_dng: a camera's raw file in this container.
+        iptc: where records are in the file, and how many bytes; (0, 0) for none.
     """
 
     index: int
@@ -65,6 +67,7 @@ class Page:
     bands: int
     is_photo: bool
     is_dng: bool
+    iptc: tuple[int, int]
 
     @property
     def bytes(self) -> int:
@@ -85,7 +88,7 @@ def read_pages(file: IO[bytes]) -> list[Page]:
         if len(pages) == _MOST_PAGES:
             raise ImageError(f"holds more than {_MOST_PAGES} pages; split it first")
         seen.add(offset)
-        entries, following = _entries(file, offset, order, big)
+        entries, iptc, following = _entries(file, offset, order, big)
         subfile = entries.get(_NEW_SUBFILE_TYPE, 0)
         pages.append(
             Page(
@@ -99,6 +102,7 @@ def read_pages(file: IO[bytes]) -> list[Page]:
                 bands=4 if tags_of.EXTRASAMPLES in entries else 3,
                 is_photo=not subfile & (_REDUCED | _MASK),
                 is_dng=_DNG_VERSION in entries,
+                iptc=iptc,
             )
         )
         offset = following
@@ -130,11 +134,13 @@ def read_page(path: Path, file: IO[bytes], image: Image.Image | None, page: Page
     refuse_huge(page.width, page.height, max_pixels)
     _refuse_odd(page)
     if image is None or page.bits > 8:
-        return _read_with_vips(path, _tags(file, page.offset), page.index, max_pixels)
-    # Pillow looks at a TIFF's tags and size once more while it decodes
-    with quiet_pillow(max_pixels):
-        image.seek(page.index)
-        return Photo.from_pil(image)
+        photo = _read_with_vips(path, _tags(file, page.offset), page.index, max_pixels)
+    else:
+        # Pillow looks at a TIFF's tags and size once more while it decodes
+        with quiet_pillow(max_pixels):
+            image.seek(page.index)
+            photo = Photo.from_pil(image)
+    return replace(photo, iptc=_iptc(file, *page.iptc))
 
 
 def _refuse_odd(page: Page) -> None:
@@ -313,8 +319,8 @@ def _start(file: IO[bytes]) -> tuple[str, bool, int]:
     return order, big, offset
 
 
-def _entries(file: IO[bytes], offset: int, order: str, big: bool) -> tuple[dict[int, int], int]:
-    """First values of a directory's integer tags, and the offset of the next directory."""
+def _entries(file: IO[bytes], offset: int, order: str, big: bool) -> tuple[dict[int, int], tuple[int, int], int]:
+    """First values of a directory's integer tags, the place of its IPTC, and the offset of the next directory."""
     count_type, entry_type, size = ("Q", "HHQ8s", 20) if big else ("H", "HHI4s", 12)
     link_type = "Q" if big else "I"
     try:
@@ -323,7 +329,12 @@ def _entries(file: IO[bytes], offset: int, order: str, big: bool) -> tuple[dict[
         data = file.read(min(count, 65536) * size)
         (following,) = struct.unpack(f"{order}{link_type}", file.read(struct.calcsize(f"={link_type}")))
         values: dict[int, int] = {}
-        for tag, kind, number, value in struct.iter_unpack(f"{order}{entry_type}", data):
+        iptc = (0, 0)
+        for index, (tag, kind, number, value) in enumerate(struct.iter_unpack(f"{order}{entry_type}", data)):
+            if tag == IPTC_TAG:  # called bytes by some, and 32-bit numbers by Photoshop
+                length = number * (4 if kind == TiffTags.LONG else 1)
+                inside = offset + struct.calcsize(f"={count_type}") + (index + 1) * size - len(value)
+                iptc = (struct.unpack(f"{order}{link_type}", value)[0] if length > len(value) else inside, length)
             width = {1: "B", _SHORT: "H", 4: "I", 16: "Q"}.get(kind)
             if width is None:
                 continue
@@ -333,7 +344,13 @@ def _entries(file: IO[bytes], offset: int, order: str, big: bool) -> tuple[dict[
             (values[tag],) = struct.unpack_from(f"{order}{width}", value)
     except (struct.error, OSError, OverflowError, ValueError):
         raise ImageError("is damaged or cut short (its directory of pages)") from None
-    return values, following
+    return values, iptc, following
+
+
+def _iptc(file: IO[bytes], offset: int, size: int) -> bytes | None:
+    file.seek(offset)
+    records = file.read(size)
+    return records if records.startswith(_IPTC_MARK) else None
 
 
 def _tags(file: IO[bytes], offset: int) -> Image.Exif:
