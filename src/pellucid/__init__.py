@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from pellucid.checkpoints import load_network, save_network
     from pellucid.errors import PellucidError
     from pellucid.imaging import Photo, read_photo, write_photo
-    from pellucid.inference import Restorer, restore, restore_files
+    from pellucid.inference import FileOptions, Restorer, restore, restore_files
     from pellucid.models import create_network
     from pellucid.zoo import list_models
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "FileOptions",
     "PellucidError",
     "Photo",
     "Restorer",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "FileOptions": "pellucid.inference",
     "PellucidError": "pellucid.errors",
     "Photo": "pellucid.imaging",
     "Restorer": "pellucid.inference",

@@ -206,8 +206,10 @@ def test_a_file_that_takes_too_long_fails_and_the_others_go_on(
     assert list(snapshot(tmp_path / "out")) == ["a.png"]
 
 
-@pytest.mark.parametrize("limit", [{"timeout": -1.0}, {"timeout": float("nan")}, {"max_pixels": 0}])
-def test_limits_that_nothing_could_keep_are_refused(limit: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "limit", [{"timeout": -1.0}, {"timeout": float("nan")}, {"max_pixels": 0}, {"existing": "keep"}]
+)
+def test_options_that_cannot_be_are_refused(limit: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         FileOptions(**limit)
 

@@ -120,3 +120,11 @@ def test_a_journal_that_cannot_be_written_costs_no_result(again: Again, tmp_path
     (tmp_path / "out" / NAME).mkdir(parents=True)
     assert len(made(again("refuse"))) == 3
     assert made(again("resume")) == []
+
+
+def test_a_link_to_nothing_in_the_place_of_a_result_gives_way_to_it(again: Again, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").symlink_to("nowhere.png")
+    assert made(again("skip")) == ["b.png", "c.png"]
+    assert made(again("resume")) == ["a.png"]
+    assert not (tmp_path / "out" / "a.png").is_symlink()

@@ -1,10 +1,11 @@
 """``-``: a picture from standard input, a picture to standard output."""
 
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,4 +145,6 @@ def _send(path: Path) -> None:
             shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
     except OSError as error:
+        with suppress(OSError), Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())  # or the rest would be tried, in vain, when Python ends
         raise ImageError(f"standard output: cannot be written ({error.strerror})") from None

@@ -1,7 +1,7 @@
 """From a degraded photograph to a restored one: one pipeline, whatever comes in."""
 
 from pellucid.inference.api import restore
-from pellucid.inference.files import FileResult, restore_files
+from pellucid.inference.files import FileOptions, FileResult, restore_files
 from pellucid.inference.restorer import Restorer
 
-__all__ = ["FileResult", "Restorer", "restore", "restore_files"]
+__all__ = ["FileOptions", "FileResult", "Restorer", "restore", "restore_files"]

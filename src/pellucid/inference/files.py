@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pellucid.atomic import sweep
-from pellucid.errors import ConfigError, ImageError, PellucidError
+from pellucid.errors import ConfigError, ImageError, PellucidError, did_you_mean
 from pellucid.imaging import (
     MAX_PIXELS,
     Photo,
@@ -57,7 +57,7 @@ class FileOptions:
         timeout: seconds for each file; 0 is no limit.
 
     Raises:
-        ConfigError: a limit that nothing could keep.
+        ConfigError: there is no such way, or a limit that nothing could keep.
     """
 
     suffix: str = "restored"
@@ -67,6 +67,8 @@ class FileOptions:
     timeout: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.existing not in get_args(Existing):
+            raise ConfigError(f"existing cannot be '{self.existing}'.{did_you_mean(self.existing, get_args(Existing))}")
         if self.max_pixels < 1:
             raise ConfigError(f"--max-megapixels must allow for a pixel, not {self.max_pixels}")
         if not 0 <= self.timeout < float("inf"):
@@ -329,13 +331,12 @@ class _Batch:
 
     def _is_done(self, job: Job, entry: Entry | None) -> bool:
         """Whether a result is there that is to stay."""
-        existing = self.options.existing
-        if existing not in ("skip", "resume") or not os.path.lexists(job.target):
+        if self.options.existing == "skip":
+            return os.path.lexists(job.target)
+        if self.options.existing != "resume" or not job.target.is_file():
             return False
-        noted = entry.is_noted() if entry and existing == "resume" else None
-        if existing == "skip" or noted:
-            return True
-        return noted is None and _fits(job, self.options.max_pixels)
+        noted = entry.is_noted() if entry else None
+        return _fits(job, self.options.max_pixels) if noted is None else noted
 
     def _check_destination(self, job: Job) -> None:
         """Refuse, before the picture is restored, a place where it could not be written."""
