@@ -36,8 +36,7 @@ from PIL import Image
 from torch import nn
 
 from pellucid.imaging import WRITABLE_SUFFIXES, Photo, check_writable_suffix, read_photo, write_photo
-from pellucid.inference import FileResult, Restorer, restore_files
-from pellucid.inference.files import FileOptions
+from pellucid.inference import FileOptions, FileResult, Restorer, restore_files
 
 SIZE = (24, 40)
 SECONDS = 10.0  # for each file, which is given up then

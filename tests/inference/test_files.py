@@ -9,8 +9,8 @@ from PIL import Image
 
 from pellucid.errors import ConfigError, RestoreError
 from pellucid.imaging import Photo
-from pellucid.inference import Restorer, files, restore_files
-from pellucid.inference.files import Existing, FileOptions
+from pellucid.inference import FileOptions, Restorer, batch, restore_files
+from pellucid.inference.batch import Existing
 from pellucid.inference.journal import NAME
 
 from conftest import Identity, left_behind, picture, textured
@@ -182,7 +182,7 @@ def test_a_file_that_takes_too_long_fails_and_the_others_go_on(
         if photo.pixels.max() == 7:
             time.sleep(30)
 
-    read, restore = files.read_photo, Restorer.restore
+    read, restore = batch.read_photo, Restorer.restore
     if place == "read_photo":
 
         def slow_read(path: Path, **options: object) -> Photo:
@@ -190,7 +190,7 @@ def test_a_file_that_takes_too_long_fails_and_the_others_go_on(
             dawdle(photo)
             return photo
 
-        monkeypatch.setattr(files, "read_photo", slow_read)
+        monkeypatch.setattr(batch, "read_photo", slow_read)
     else:
 
         def slow_restore(self: Restorer, photo: Photo, **options: object) -> Photo:
@@ -256,7 +256,7 @@ def test_names_of_every_kind_are_names(tmp_path: Path, restorer: Restorer) -> No
     )
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp"])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.bmp"])
 def test_pictures_too_large_for_memory_are_done_by_rows_where_that_can_be_written(
     tmp_path: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -332,3 +332,29 @@ def test_frames_are_gone_on_with(tmp_path: Path, restorer: Restorer) -> None:
             [tmp_path / "in.gif"], target, restorer=restorer, options=FileOptions(existing="resume")
         )
         assert (result.error, result.skipped) == (None, is_skipped)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp", "gif", "bmp", "ppm", "avif"])
+def test_damaged_files_are_restored_or_refused_in_one_line(
+    tmp_path: Path, restorer: Restorer, caplog: pytest.LogCaptureFixture, ending: str
+) -> None:
+    whole = textured(tmp_path / f"whole.{ending}", (24, 16)).read_bytes()
+    rng = np.random.default_rng(0)
+    for index in range(24):
+        damaged = bytearray(whole)
+        if index % 2:
+            del damaged[rng.integers(1, len(damaged)) :]
+        for place in rng.integers(0, len(damaged), index % 3):
+            damaged[place] ^= 1 << rng.integers(8)
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / f"{index}.{ending}").write_bytes(damaged)
+    with caplog.at_level("DEBUG", "pellucid"):
+        results = list(restore_files([tmp_path / "in"], tmp_path / "out", restorer=restorer))
+    assert not [record for record in caplog.records if record.exc_info]
+    for result in results:
+        assert result.error is None or (result.error.startswith(result.source) and "\n" not in result.error)
+    assert {path.stem for path in (tmp_path / "out").glob(f"*.{ending}")} == {
+        Path(result.source).stem for result in results if result.error is None
+    }
+    assert any(result.error for result in results)
+    assert any(result.error is None for result in results)

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from torch import nn
 
-from pellucid.inference import FileResult, Restorer, restore_files
-from pellucid.inference.files import Existing, FileOptions
+from pellucid.inference import FileOptions, FileResult, Restorer, restore_files
+from pellucid.inference.batch import Existing
 from pellucid.inference.journal import NAME
 
 from conftest import Identity, picture

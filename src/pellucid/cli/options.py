@@ -12,8 +12,7 @@ from pellucid.errors import CheckpointError, ConfigError, ImageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pellucid.inference import Restorer
-    from pellucid.inference.files import FileOptions, FileResult
+    from pellucid.inference import FileOptions, FileResult, Restorer
 
 Inputs = Annotated[
     list[str], typer.Argument(metavar="IN...", help="Pictures, folders or glob patterns; - is standard input.")
@@ -107,7 +106,7 @@ def file_options(
         ConfigError: options that exclude each other, or a limit that nothing could keep.
     """
     from pellucid.imaging import MAX_PIXELS
-    from pellucid.inference.files import Existing, FileOptions
+    from pellucid.inference.batch import Existing, FileOptions
 
     if overwrite + skip_existing + resume > 1:
         raise ConfigError("--overwrite, --skip-existing and --resume exclude each other; choose one")

@@ -19,8 +19,8 @@ from rich.progress import (
 )
 
 from pellucid.cli.options import printable
-from pellucid.inference.files import FileResult, PictureFacts
 from pellucid.inference.plan import Job, Plan
+from pellucid.inference.results import FileResult, PictureFacts
 
 if TYPE_CHECKING:
     from pellucid.training import StepReport

@@ -1,0 +1,78 @@
+"""What was read from a file, and what became of it."""
+
+from dataclasses import dataclass
+
+from pellucid.imaging import Photo
+from pellucid.inference.guard import Watch
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureFacts:
+    """What was read from a file.
+
+    Attributes:
+        format: Pillow's name of it.
+        width, height: in pixels, upright.
+        channels: 1 for grey, 3 for colour.
+        depth: of a channel: "uint8", "uint16" or "float32".
+        alpha: whether parts may be transparent.
+        carried: what else was found, and goes into the result: of "exif", "icc", "xmp", "iptc" and "dpi".
+        frames: how many frames or pages; all else is of the first.
+    """
+
+    format: str | None
+    width: int
+    height: int
+    channels: int
+    depth: str
+    alpha: bool
+    carried: tuple[str, ...]
+    frames: int = 1
+
+    @classmethod
+    def of(cls, photo: Photo, frames: int = 1) -> "PictureFacts":
+        """Of a photo that was read, the first of so many."""
+        return cls(
+            format=photo.format,
+            width=photo.width,
+            height=photo.height,
+            channels=photo.channels,
+            depth=photo.pixels.dtype.name,
+            alpha=photo.alpha is not None,
+            carried=tuple(name for name in ("exif", "icc", "xmp", "iptc", "dpi") if getattr(photo, name) is not None),
+            frames=frames,
+        )
+
+    @property
+    def pixels(self) -> int:
+        """How many there are to restore, if all frames are of a size."""
+        return self.width * self.height * self.frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileResult:
+    """What became of one input.
+
+    Attributes:
+        source: the file, or the argument that named none.
+        target: where the restored picture is; None if it failed.
+        error: why it failed, in one line; None if it did not.
+        skipped: the result was there already, and was not made again.
+        read: what the file held; None if it was not or could not be read.
+        watch: what happened to its tiles; None if it did not come to that.
+        frames: what happened to each frame's tiles instead, where there are several.
+        warnings: what was logged about it.
+        seconds: from opening to having written.
+        peak_bytes: the most memory the process has held so far.
+    """
+
+    source: str
+    target: str | None = None
+    error: str | None = None
+    skipped: bool = False
+    read: PictureFacts | None = None
+    watch: Watch | None = None
+    frames: tuple[Watch, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    peak_bytes: int = 0
