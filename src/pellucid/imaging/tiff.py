@@ -31,7 +31,9 @@ _MOST_PAGES = 10_000
 _NEW_SUBFILE_TYPE, _REDUCED, _MASK = 254, 1, 4
 _DNG_VERSION = 50706
 _IPTC_MARK = b"\x1c"
-_SHORT, _LONG8 = 3, 16
+_LONG8 = 16
+_TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _PALETTE, _CMYK, _LAB = 0, 1, 3, 5, 8
 _KINDS = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, 2, _PALETTE, _CMYK, 6, _LAB)
 _DEPTHS = (1, 2, 4, 8, 16, 32)
@@ -54,7 +56,7 @@ class Page:
         bands: samples of a pixel as they will be written again, at most.
         is_photo: neither a preview nor a mask of another page.
         is_dng: a camera's raw file in this container.
-        iptc: where records are in the file, and how many bytes; (0, 0) for none.
+        iptc: records of IPTC, which Pillow misreads where they are called numbers.
     """
 
     index: int
@@ -67,7 +69,7 @@ class Page:
     bands: int
     is_photo: bool
     is_dng: bool
-    iptc: tuple[int, int]
+    iptc: bytes | None
 
     @property
     def bytes(self) -> int:
@@ -84,28 +86,16 @@ def read_pages(file: IO[bytes]) -> list[Page]:
     order, big, offset = _start(file)
     pages: list[Page] = []
     seen: set[int] = set()
-    while offset and offset not in seen:  # a chain that bites its tail has ended
-        if len(pages) == _MOST_PAGES:
-            raise ImageError(f"holds more than {_MOST_PAGES} pages; split it first")
-        seen.add(offset)
-        entries, iptc, following = _entries(file, offset, order, big)
-        subfile = entries.get(_NEW_SUBFILE_TYPE, 0)
-        pages.append(
-            Page(
-                index=len(pages),
-                offset=offset,
-                width=entries.get(tags_of.IMAGEWIDTH, 0),
-                height=entries.get(tags_of.IMAGELENGTH, 0),
-                bits=entries.get(tags_of.BITSPERSAMPLE, 1),
-                sample_format=entries.get(tags_of.SAMPLEFORMAT, 1),
-                photometric=entries.get(tags_of.PHOTOMETRIC_INTERPRETATION, _BLACK_IS_ZERO),
-                bands=4 if tags_of.EXTRASAMPLES in entries else 3,
-                is_photo=not subfile & (_REDUCED | _MASK),
-                is_dng=_DNG_VERSION in entries,
-                iptc=iptc,
-            )
-        )
-        offset = following
+    try:
+        while offset and offset not in seen:  # a chain that bites its tail has ended
+            if len(pages) == _MOST_PAGES:
+                raise ImageError(f"holds more than {_MOST_PAGES} pages; split it first")
+            seen.add(offset)
+            tags, following = _directory(file, offset, order, big)
+            pages.append(_page(file, len(pages), offset, order, tags))
+            offset = following
+    except (struct.error, OSError, OverflowError):
+        raise ImageError("is damaged or cut short (its directory of pages)") from None
     if not pages:
         raise ImageError("is damaged or cut short (no page)")
     return pages
@@ -140,7 +130,7 @@ def read_page(path: Path, file: IO[bytes], image: Image.Image | None, page: Page
         with quiet_pillow(max_pixels):
             image.seek(page.index)
             photo = Photo.from_pil(image)
-    return replace(photo, iptc=_iptc(file, *page.iptc))
+    return replace(photo, iptc=page.iptc)
 
 
 def _refuse_odd(page: Page) -> None:
@@ -319,37 +309,69 @@ def _start(file: IO[bytes]) -> tuple[str, bool, int]:
     return order, big, offset
 
 
-def _entries(file: IO[bytes], offset: int, order: str, big: bool) -> tuple[dict[int, int], tuple[int, int], int]:
-    """First values of a directory's integer tags, the place of its IPTC, and the offset of the next directory."""
-    count_type, entry_type, size = ("Q", "HHQ8s", 20) if big else ("H", "HHI4s", 12)
-    link_type = "Q" if big else "I"
-    try:
-        file.seek(offset)
-        (count,) = struct.unpack(f"{order}{count_type}", file.read(struct.calcsize(f"={count_type}")))
-        data = file.read(min(count, 65536) * size)
-        (following,) = struct.unpack(f"{order}{link_type}", file.read(struct.calcsize(f"={link_type}")))
-        values: dict[int, int] = {}
-        iptc = (0, 0)
-        for index, (tag, kind, number, value) in enumerate(struct.iter_unpack(f"{order}{entry_type}", data)):
-            if tag == IPTC_TAG:  # called bytes by some, and 32-bit numbers by Photoshop
-                length = number * (4 if kind == TiffTags.LONG else 1)
-                inside = offset + struct.calcsize(f"={count_type}") + (index + 1) * size - len(value)
-                iptc = (struct.unpack(f"{order}{link_type}", value)[0] if length > len(value) else inside, length)
-            width = {1: "B", _SHORT: "H", 4: "I", 16: "Q"}.get(kind)
-            if width is None:
-                continue
-            if number * struct.calcsize(f"={width}") > len(value):
-                file.seek(struct.unpack(f"{order}{link_type}", value)[0])
-                value = file.read(8)
-            (values[tag],) = struct.unpack_from(f"{order}{width}", value)
-    except (struct.error, OSError, OverflowError, ValueError):
-        raise ImageError("is damaged or cut short (its directory of pages)") from None
-    return values, iptc, following
+@dataclass(frozen=True)
+class _Values:
+    """Where a tag's values lie in the file."""
+
+    place: int
+    number: int
+    kind: int
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.number * _TYPE_SIZES.get(self.kind, 1)
+
+    def first(self, file: IO[bytes], order: str) -> int:
+        """The first of whole numbers; 0 of others."""
+        code = _WHOLE_NUMBERS.get(self.kind)
+        if code is None:
+            return 0
+        file.seek(self.place)
+        (value,) = struct.unpack(f"{order}{code}", file.read(_TYPE_SIZES[self.kind]))
+        return value
 
 
-def _iptc(file: IO[bytes], offset: int, size: int) -> bytes | None:
+def _directory(file: IO[bytes], offset: int, order: str, big: bool) -> tuple[dict[int, _Values], int]:
+    """The tags of a page, and the offset of the next directory."""
+    count_type, entry_type, word = ("Q", "HHQ8s", "Q") if big else ("H", "HHI4s", "I")
     file.seek(offset)
-    records = file.read(size)
+    (count,) = struct.unpack(f"{order}{count_type}", file.read(struct.calcsize(f"={count_type}")))
+    start, size = file.tell(), struct.calcsize(f"={entry_type}")
+    entries = struct.iter_unpack(f"{order}{entry_type}", file.read(min(count, 65536) * size))
+    (following,) = struct.unpack(f"{order}{word}", file.read(struct.calcsize(f"={word}")))
+    tags: dict[int, _Values] = {}
+    for index, (tag, kind, number, content) in enumerate(entries):
+        inside = _Values(start + (index + 1) * size - len(content), number, kind)
+        (elsewhere,) = struct.unpack(f"{order}{word}", content)
+        tags[tag] = inside if inside.size <= len(content) else replace(inside, place=elsewhere)
+    return tags, following
+
+
+def _page(file: IO[bytes], index: int, offset: int, order: str, tags: dict[int, _Values]) -> Page:
+    def first(tag: int, otherwise: int) -> int:
+        return tags[tag].first(file, order) if tag in tags else otherwise
+
+    iptc = tags.get(IPTC_TAG)
+    return Page(
+        index=index,
+        offset=offset,
+        width=first(tags_of.IMAGEWIDTH, 0),
+        height=first(tags_of.IMAGELENGTH, 0),
+        bits=first(tags_of.BITSPERSAMPLE, 1),
+        sample_format=first(tags_of.SAMPLEFORMAT, 1),
+        photometric=first(tags_of.PHOTOMETRIC_INTERPRETATION, _BLACK_IS_ZERO),
+        bands=4 if tags_of.EXTRASAMPLES in tags else 3,
+        is_photo=not first(_NEW_SUBFILE_TYPE, 0) & (_REDUCED | _MASK),
+        is_dng=_DNG_VERSION in tags,
+        iptc=_iptc(file, iptc) if iptc else None,
+    )
+
+
+def _iptc(file: IO[bytes], values: _Values) -> bytes | None:
+    """The records, which are called bytes by some, and 32-bit numbers by Photoshop."""
+    file.seek(values.place)
+    records = file.read(values.size)
     return records if records.startswith(_IPTC_MARK) else None
 
 
