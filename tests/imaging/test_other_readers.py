@@ -25,12 +25,36 @@ DESCRIBED = (
 # How samples are stored; a turn that was applied, a thumbnail that was cut
 STORED = {
     f"IFD0:{name}"
-    for name in (
-        "ImageWidth ImageHeight BitsPerSample Compression PhotometricInterpretation StripOffsets SamplesPerPixel "
-        "RowsPerStrip StripByteCounts PlanarConfiguration Orientation ExtraSamples SampleFormat SubfileType Predictor "
-        "OldSubfileType FillOrder TileWidth TileLength TileOffsets TileByteCounts PageNumber ThumbnailOffset "
-        "ThumbnailLength YCbCrSubSampling ReferenceBlackWhite JPEGTables"
-    ).split()
+    for name in [
+        "ImageWidth",
+        "ImageHeight",
+        "BitsPerSample",
+        "Compression",
+        "PhotometricInterpretation",
+        "StripOffsets",
+        "SamplesPerPixel",
+        "RowsPerStrip",
+        "StripByteCounts",
+        "PlanarConfiguration",
+        "Orientation",
+        "ExtraSamples",
+        "SampleFormat",
+        "SubfileType",
+        "Predictor",
+        "OldSubfileType",
+        "FillOrder",
+        "TileWidth",
+        "TileLength",
+        "TileOffsets",
+        "TileByteCounts",
+        "PageNumber",
+        "ThumbnailOffset",
+        "ThumbnailLength",
+        "YCbCrSubSampling",
+        "YCbCrPositioning",
+        "ReferenceBlackWhite",
+        "JPEGTables",
+    ]
 } | {"XMP-tiff:Orientation"}
 
 

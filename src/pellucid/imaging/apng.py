@@ -7,10 +7,10 @@ from fractions import Fraction
 from io import BytesIO
 from typing import IO, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import ImageError
+from pellucid.imaging.layers import Layer, laid_over, show_through
 from pellucid.imaging.photo import Photo
 from pellucid.imaging.png import SIGNATURE, chunks_of, decode, encode, put_chunk
 
@@ -20,23 +20,6 @@ _COLOURS_WITH_ALPHA = (4, 6)
 # An animation repeats these before its frames; the rest is of the picture that other readers show
 _OF_EVERY_FRAME = (b"PLTE", b"tRNS")
 _OF_THE_ANIMATION = (b"acTL", b"fcTL", b"fdAT")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Frame:
-    """One frame's place, timing, and how it meets the others."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-    duration: float
-    disposal: int
-    blending: int
-
-    @property
-    def place(self) -> tuple[slice, slice]:
-        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +34,7 @@ class Facts:
         shared: chunks that each frame is decoded with.
     """
 
-    frames: tuple[_Frame, ...]
+    frames: tuple[Layer, ...]
     plays: int
     transparent: bool
     head: bytes
@@ -75,7 +58,7 @@ def read_facts(file: IO[bytes]) -> Facts | None:
     Raises:
         ImageError: A frame lies outside the picture, or a chunk is too short.
     """
-    head, plays, frames, shared = b"", None, list[_Frame](), list[tuple[bytes, bytes]]()
+    head, plays, frames, shared = b"", None, list[Layer](), list[tuple[bytes, bytes]]()
     try:
         for name, size in _chunks(file):
             if name == b"IDAT" and plays is None:
@@ -94,13 +77,8 @@ def read_facts(file: IO[bytes]) -> Facts | None:
     if plays is None or not frames:
         return None
     width, height = struct.unpack_from(">II", head)
-    first = frames[0]
-    # what is cleared, or never covered, shows nothing
-    uncovered = (first.width, first.height) != (width, height) or any(frame.disposal == _CLEAR for frame in frames)
-    uncovered = uncovered or first.disposal == _RESTORE
-    return Facts(
-        frames=tuple(frames), plays=plays, transparent=transparent or uncovered, head=head, shared=tuple(shared)
-    )
+    transparent = transparent or show_through(frames, width, height)
+    return Facts(frames=tuple(frames), plays=plays, transparent=transparent, head=head, shared=tuple(shared))
 
 
 def still(file: IO[bytes]) -> BytesIO:
@@ -116,22 +94,9 @@ def still(file: IO[bytes]) -> BytesIO:
 
 def read_frames(file: IO[bytes], facts: Facts) -> Iterator[tuple[NDArray[Any], NDArray[Any] | None]]:
     """Decode one frame after the other and lay it over what the last one left; pixels and alpha, whole."""
-    width, height = facts.size
-    canvas: NDArray[Any] | None = None
-    for frame, data in zip(facts.frames, _frame_data(file), strict=True):
-        pixels, alpha = decode(_as_png(frame, data, facts))
-        opaque = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
-        fresh = np.dstack([pixels, np.full(pixels.shape[:2], opaque, pixels.dtype) if alpha is None else alpha])
-        if canvas is None:
-            canvas = np.zeros((height, width, fresh.shape[2]), fresh.dtype)
-        before = canvas.copy() if frame.disposal == _RESTORE else None
-        target = canvas[frame.place]
-        target[:] = _over(fresh, target) if frame.blending == _OVER else fresh
-        yield canvas[:, :, :-1].copy(), canvas[:, :, -1].copy() if facts.transparent else None
-        if frame.disposal == _CLEAR:
-            target[:] = 0
-        elif before is not None:
-            canvas = before
+    layers = ((frame, *decode(_as_png(frame, data, facts))) for frame, data in _frame_data(file, facts))
+    for pixels, alpha in laid_over(layers, *facts.size):
+        yield pixels, alpha if facts.transparent else None
 
 
 def write_animation(photos: Iterator[Photo], durations: tuple[float, ...], plays: int, file: IO[bytes]) -> None:
@@ -177,48 +142,46 @@ def _control(sequence: int, photo: Photo, duration: float) -> bytes:
     )
 
 
-def _frame(data: bytes, head: bytes) -> _Frame:
+def _frame(data: bytes, head: bytes) -> Layer:
     _, width, height, left, top, numerator, denominator, disposal, blending = struct.unpack(">IIIIIHHBB", data)
     whole_width, whole_height = struct.unpack_from(">II", head)
     if not (0 < width <= whole_width - left and 0 < height <= whole_height - top):
         raise ImageError("is damaged (a frame lies outside the picture)")
-    duration = 1000 * numerator / (denominator or 100)
-    return _Frame(
-        left=left, top=top, width=width, height=height, duration=duration, disposal=disposal, blending=blending
+    return Layer(
+        left=left,
+        top=top,
+        width=width,
+        height=height,
+        duration=1000 * numerator / (denominator or 100),
+        after="clear" if disposal == _CLEAR else "restore" if disposal == _RESTORE else "keep",
+        blends=blending == _OVER,
     )
 
 
-def _frame_data(file: IO[bytes]) -> Iterator[bytes]:
-    """The compressed samples of each frame, in order."""
-    data: list[bytes] | None = None  # before the first control chunk, samples are of a picture outside the animation
+def _frame_data(file: IO[bytes], facts: Facts) -> Iterator[tuple[Layer, bytes]]:
+    """The frames in order, each with its compressed samples."""
+    frames, data = iter(facts.frames), list[bytes]()
+    frame = None  # before the first control chunk, samples are of a picture outside the animation
     for name, size in _chunks(file):
         if name in (b"fcTL", b"IEND"):
-            if data is not None:
-                yield b"".join(data)
-            data = []
-        elif data is not None and name == b"IDAT":
+            if frame is not None:
+                yield frame, b"".join(data)
+            frame, data = next(frames, None), []
+        elif frame is not None and name == b"IDAT":
             data.append(file.read(size))
-        elif data is not None and name == b"fdAT":
+        elif frame is not None and name == b"fdAT":
             data.append(file.read(size)[4:])
+    if frame is not None or next(frames, None) is not None:
+        raise ImageError("is damaged or cut short (frames are missing)")
 
 
-def _as_png(frame: _Frame, data: bytes, facts: Facts) -> bytes:
+def _as_png(frame: Layer, data: bytes, facts: Facts) -> bytes:
     alone = BytesIO(SIGNATURE)
     alone.seek(0, 2)
     put_chunk(alone, b"IHDR", struct.pack(">II", frame.width, frame.height) + facts.head[8:])
     for name, content in (*facts.shared, (b"IDAT", data), (b"IEND", b"")):
         put_chunk(alone, name, content)
     return alone.getvalue()
-
-
-def _over(fresh: NDArray[Any], below: NDArray[Any]) -> NDArray[Any]:
-    """Lay not premultiplied colours with alpha (last) over others."""
-    top = float(np.iinfo(fresh.dtype).max)
-    alpha, under = fresh[:, :, -1:] / top, below[:, :, -1:] / top
-    together = alpha + under * (1 - alpha)
-    share = np.divide(alpha, together, out=np.zeros_like(alpha), where=together > 0)
-    colours = fresh[:, :, :-1] * share + below[:, :, :-1] * (1 - share)
-    return np.rint(np.dstack([colours, together * top])).astype(fresh.dtype)
 
 
 def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:

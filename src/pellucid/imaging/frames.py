@@ -10,7 +10,6 @@ from PIL import Image
 
 from pellucid.errors import ImageError
 from pellucid.imaging import apng, gif, raw, tiff, webp
-from pellucid.imaging.color import planes
 from pellucid.imaging.limits import MAX_PIXELS, refuse_huge
 from pellucid.imaging.metadata import collect, quiet_pillow
 from pellucid.imaging.photo import Photo
@@ -180,15 +179,7 @@ def _gif(path: Path, file: IO[bytes], max_pixels: int) -> Frames | None:
 
     def photos() -> Iterator[Photo]:
         with naming(path), path.open("rb") as file:
-            with quiet_pillow(max_pixels):
-                image = Image.open(file, formats=("GIF",))
-            whole = (0, 0, *image.size)
-            for index in range(len(facts.durations)):
-                with quiet_pillow(max_pixels):
-                    image.seek(index)
-                    # a frame that reaches beyond the canvas has enlarged it
-                    frame = image.convert("RGBA" if facts.transparent else "RGB").crop(whole)
-                pixels, alpha, _ = planes(frame)
+            for pixels, alpha in gif.read_frames(file, facts, max_pixels):
                 yield Photo(pixels=pixels, alpha=alpha, xmp=facts.xmp, format="GIF")
 
     return _animation("GIF", facts.durations, facts.plays, photos)

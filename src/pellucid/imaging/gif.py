@@ -1,9 +1,10 @@
-"""GIF: the timing that its blocks tell, and a writer that holds one frame at a time."""
+"""GIF: its frames laid over each other as browsers do, and a writer that holds one at a time."""
 
 import logging
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from typing import IO, Any
 
 import numpy as np
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 from PIL import GifImagePlugin, Image
 
 from pellucid.errors import ImageError
+from pellucid.imaging.color import split
+from pellucid.imaging.layers import Layer, laid_over, show_through
+from pellucid.imaging.limits import refuse_huge
+from pellucid.imaging.metadata import quiet_pillow
 from pellucid.imaging.photo import Photo
 
 _log = logging.getLogger(__name__)
@@ -18,10 +23,29 @@ _log = logging.getLogger(__name__)
 LONGEST_SIDE = 65535
 _EXTENSION, _IMAGE, _CONTROL, _APPLICATION = 0x21, 0x2C, 0xF9, 0xFF
 _LOOPERS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
-_KEEP, _CLEAR = 1, 2
+_KEEP, _CLEAR, _RESTORE = 1, 2, 3
+_HEAD_BYTES = 13
 _XMP = b"XMP DataXMP"
 # A reader that knows no XMP takes its text for lengths of blocks; from wherever it lands, this leads to the end
 _XMP_TAIL = b"\1" + bytes(range(255, -1, -1)) + b"\0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    """Where a frame lies in the file.
+
+    Attributes:
+        layer: where it is seen.
+        control: the block that has its transparent colour; empty if there is none.
+        flags: of its own palette, and whether rows are interlaced.
+        start, end: of its palette and samples.
+    """
+
+    layer: Layer
+    control: bytes
+    flags: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,43 +53,45 @@ class Facts:
     """What the blocks of a GIF tell.
 
     Attributes:
+        head: the beginning, with the palette of frames that have none.
         size: width and height of the canvas.
-        durations: of each frame in milliseconds.
+        frames: in order.
         plays: how often all are shown; 0 is for ever.
-        transparent: some frame has a transparent colour.
+        transparent: something may be seen through.
         xmp: packet, or None.
     """
 
+    head: bytes
     size: tuple[int, int]
-    durations: tuple[float, ...]
+    frames: tuple[_Stored, ...]
     plays: int
     transparent: bool
     xmp: bytes | None
+
+    @property
+    def durations(self) -> tuple[float, ...]:
+        """Of each frame in milliseconds."""
+        return tuple(frame.layer.duration for frame in self.frames)
 
 
 def read_facts(file: IO[bytes]) -> Facts:
     """Walk over the blocks, decoding nothing; what is cut short ends there."""
     file.seek(0)
-    durations: list[float] = []
-    plays, delay, transparent, xmp = 1, 0.0, False, None
-    width, height, flags = struct.unpack("<6xHHB2x", file.read(13).ljust(13, b"\0"))
+    head = file.read(_HEAD_BYTES).ljust(_HEAD_BYTES, b"\0")
+    head += file.read(_bytes_of_palette(head[10]))
+    frames: list[_Stored] = []
+    plays, control, xmp = 1, b"", None
     try:
-        _skip_colours(file, flags)
         while (kind := file.read(1)[0]) in (_EXTENSION, _IMAGE):
             if kind == _IMAGE:
-                _skip_colours(file, file.read(9)[8])
-                file.read(1)
-                for _ in _blocks(file):
-                    pass
-                durations.append(delay)
-                delay = 0.0
+                frames.append(_stored(file, control))
+                control = b""
                 continue
             label, blocks = file.read(1)[0], _blocks(file)
             first = next(blocks, b"")
             start = file.tell()
-            if label == _CONTROL and len(first) >= 4:
-                flags, hundredths = struct.unpack_from("<BH", first)
-                delay, transparent = 10.0 * hundredths, transparent or bool(flags & 1)
+            if label == _CONTROL and len(first) == 4:
+                control = first
             second = next(blocks, b"")
             if label == _APPLICATION and first in _LOOPERS and len(second) >= 3:
                 (repeats,) = struct.unpack_from("<xH", second)
@@ -77,9 +103,61 @@ def read_facts(file: IO[bytes]) -> Facts:
                 file.seek(start)
                 xmp = file.read(max(0, end - start - len(_XMP_TAIL))) or None
                 file.seek(end)
-    except IndexError:
+    except (IndexError, struct.error):
         pass
-    return Facts(size=(width, height), durations=tuple(durations), plays=plays, transparent=transparent, xmp=xmp)
+    width, height = struct.unpack_from("<HH", head, 6)
+    layers = [frame.layer for frame in frames]
+    transparent = any(frame.control[:1] and frame.control[0] & 1 for frame in frames)
+    return Facts(
+        head=head,
+        size=(width, height),
+        frames=tuple(frames),
+        plays=plays,
+        transparent=transparent or (bool(layers) and show_through(layers, width, height)),
+        xmp=xmp,
+    )
+
+
+def read_frames(file: IO[bytes], facts: Facts, max_pixels: int) -> Iterator[tuple[NDArray[Any], NDArray[Any] | None]]:
+    """Decode one frame after the other and lay it over what the last one left; pixels and alpha, whole."""
+    layers = ((frame.layer, *_decode(file, frame, facts.head, max_pixels)) for frame in facts.frames)
+    for pixels, alpha in laid_over(layers, *facts.size):
+        yield pixels, alpha if facts.transparent else None
+
+
+def _stored(file: IO[bytes], control: bytes) -> _Stored:
+    """The frame whose descriptor comes next; the file is placed behind it."""
+    left, top, width, height, flags = struct.unpack("<HHHHB", file.read(9))
+    start = file.tell()
+    file.seek(_bytes_of_palette(flags) + 1, 1)
+    for _ in _blocks(file):
+        pass
+    method, hundredths = struct.unpack_from("<BH", control.ljust(4, b"\0"))
+    disposal = method >> 2 & 7
+    layer = Layer(
+        left=left,
+        top=top,
+        width=width,
+        height=height,
+        duration=10.0 * hundredths,
+        after="clear" if disposal == _CLEAR else "restore" if disposal == _RESTORE else "keep",
+        blends=True,
+    )
+    return _Stored(layer=layer, control=control, flags=flags, start=start, end=file.tell())
+
+
+def _decode(file: IO[bytes], frame: _Stored, head: bytes, max_pixels: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """A frame by itself, as a GIF of one picture."""
+    refuse_huge(frame.layer.width, frame.layer.height, max_pixels)
+    size = struct.pack("<HH", frame.layer.width, frame.layer.height)
+    control = bytes((_EXTENSION, _CONTROL, 4)) + frame.control + b"\0" if frame.control else b""
+    descriptor = bytes((_IMAGE, 0, 0, 0, 0)) + size + bytes((frame.flags,))
+    file.seek(frame.start)
+    samples = file.read(frame.end - frame.start)
+    alone = BytesIO(head[:6] + size + head[10:] + control + descriptor + samples + b";")
+    with quiet_pillow(max_pixels):
+        image = Image.open(alone, formats=("GIF",)).convert("RGBA")
+    return split(np.array(image))
 
 
 def write(photo: Photo, file: IO[bytes], _quality: int | None) -> None:
@@ -165,9 +243,8 @@ def _hidden(photo: Photo) -> NDArray[np.bool_] | None:
     return hidden if hidden is not None and hidden.any() else None
 
 
-def _skip_colours(file: IO[bytes], flags: int) -> None:
-    if flags & 0x80:
-        file.seek(3 << (flags % 8 + 1), 1)
+def _bytes_of_palette(flags: int) -> int:
+    return 3 << (flags % 8 + 1) if flags & 0x80 else 0
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:
