@@ -46,14 +46,14 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def unfinished(folder: Path) -> int:
-    """How many files are being written, or were."""
-    return sum(path.name.endswith(ENDINGS) for path in folder.rglob(f"{TEMPORARY}*"))
+def unfinished(folder: Path) -> set[str]:
+    """Names of files that are being written, or were."""
+    return {path.name for path in folder.rglob(f"{TEMPORARY}*") if path.name.endswith(ENDINGS)}
 
 
-def kill(process: "subprocess.Popen[bytes]", output: Path, *, while_writing: bool) -> None:
-    """Kill a process, perhaps as soon as it is writing a file; it may come to its end before."""
-    while while_writing and process.poll() is None and not unfinished(output):
+def kill(process: "subprocess.Popen[bytes]", output: Path, left: set[str], *, while_writing: bool) -> None:
+    """Kill a process, perhaps as soon as it writes a file beside those that others left; it may end before."""
+    while while_writing and process.poll() is None and unfinished(output) <= left:
         time.sleep(0.001)
     process.kill()
     process.wait()
@@ -79,13 +79,13 @@ def main() -> None:
         kills = in_writing = completed = of_this_run = 0
         while (kills < arguments.kills or of_this_run) and time.monotonic() < end:
             output = folder / f"run{run}"
-            process = restore(photos, output)
+            left, process = unfinished(output), restore(photos, output)
             try:
                 code = process.wait(None if kills == arguments.kills else rng.uniform(0, seconds))
             except subprocess.TimeoutExpired:
-                kill(process, output, while_writing=kills % 2 == 1)
+                kill(process, output, left, while_writing=kills % 2 == 1)
                 kills, of_this_run = kills + 1, of_this_run + 1
-                in_writing += bool(unfinished(output))
+                in_writing += not unfinished(output) <= left
                 found = contents(output)
                 wrong = [name for name, data in found.items() if expected.get(name) != data]
                 print(f"kill {kills}: {len(found)} files there, {len(wrong)} wrong", flush=True)
