@@ -131,8 +131,9 @@ def open_strips(path: Path) -> Strips | None:
             return _upright(stored, orientation)
 
         stored = start()
-    except (OSError, pyvips.Error):
-        return None  # whatever is wrong with it, reading it whole says it better
+    # hostile bytes may raise anything, and reading the file whole says better what is wrong with it
+    except Exception:
+        return None
     if str(stored.format) not in _DTYPES or stored.interpretation not in _INTERPRETATIONS or stored.bands > 4:
         return None
     colours = 1 if stored.bands < 3 else 3
