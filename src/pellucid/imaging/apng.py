@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
+from os import SEEK_END
 from typing import IO, Any
 
 from numpy.typing import NDArray
@@ -186,12 +187,12 @@ def _as_png(frame: Layer, data: bytes, facts: Facts) -> bytes:
 
 def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
     """Name and size of each chunk, the file placed at its data; what is cut short ends there."""
-    at = len(SIGNATURE)
+    at, end = len(SIGNATURE), file.seek(0, SEEK_END)
     while True:
         file.seek(at)
         head = file.read(8)
         if len(head) < 8:
             return
         size, name = struct.unpack(">I4s", head)
-        yield name, size
+        yield name, min(size, end - at - 8)  # a few bytes can claim gigabytes
         at += 12 + size

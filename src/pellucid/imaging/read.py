@@ -196,7 +196,9 @@ def _only_the_first(path: Path, number: int) -> None:
 
 
 def _damaged(error: Exception) -> str:
-    return f"is damaged or cut short ({' '.join(str(error).split()) or type(error).__name__})"
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # libvips tells last what happened last; before it may stand what became of other files
+    return f"is damaged or cut short ({' '.join(lines[-1].split())[:200]})"
 
 
 def _what_it_is(head: bytes) -> str:
