@@ -33,7 +33,7 @@ def main() -> None:
         restorer = Restorer(load_network(find_model(name)))
         scores = [psnr(restorer.restore_array(photo.pixels), photo.pixels) for photo in photos]
         harmed = sum(score < HARM for score in scores)
-        figures = (min(scores), np.quantile(scores, 0.1), np.mean(scores))
+        figures = (min(scores), np.quantile(scores, 0.1, method="lower"), np.mean(scores))
         print(
             f"| `{name}` | {len(scores)} | {' | '.join(f'{figure:.2f}' for figure in figures)} | {harmed} |", flush=True
         )

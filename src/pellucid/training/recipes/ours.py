@@ -46,8 +46,8 @@ def denoise_real(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """Noise as cameras make it: photons and electronics, through a raw pipeline and JPEG.
 
     Command: ``pellucid train denoise-real --data PHOTOS --val OTHER_PHOTOS``.
-    Score: 40.30, 36.43 and 31.65 on light, medium and heavy noise (input 38.47, 31.93 and 25.28), 0.3 hours. Seen
-        by us.
+    Score: 40.30, 36.43 and 31.65 on light, medium and heavy noise (input 38.47, 31.93 and 25.28), 0.3 hours.
+        Seen by us.
     """
     degrade: Degradations = {"camera": {"probability": 0.93}}
     data = _clean(train, val, degrade, _levels("camera", "light", "medium", "heavy"))
