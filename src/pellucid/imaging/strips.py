@@ -185,7 +185,7 @@ def _write_jpeg(photo: Photo, strips: Iterable[NDArray[Any]], path: Path, qualit
     }
     only = (strip[:, :, : photo.channels] for strip in strips)
     with _unpacked(photo, only, path, np.dtype(np.uint8)) as image, _beside(path) as bare:
-        image.jpegsave(str(bare), keep=0, optimize_coding=True, **options)
+        image.jpegsave(str(bare), keep=0, **options)
         with bare.open("rb") as encoded, path.open("xb") as file:
             file.write(encoded.read(2))  # start of image
             _skip_jfif(encoded)
