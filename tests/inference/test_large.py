@@ -107,6 +107,17 @@ def test_a_jpeg_keeps_what_it_carries(tmp_path: Path) -> None:
     assert abs(sum(after.jpeg.tables[0]) - sum(before.jpeg.tables[0])) <= 64
 
 
+def test_what_the_format_cannot_hold_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source, target = tmp_path / "in.png", tmp_path / "out.jpg"
+    write_photo(replace(photo(np.uint16, alpha=True), xmp=b"x" * 70000), source)
+    opened = open_strips(source)
+    assert opened is not None
+    restore_strips(Restorer(Identity(), tile=64), opened, target)
+    assert "JPEG cannot hold its alpha, xmp, uint16 depth" in caplog.text
+    result = read_photo(target)
+    assert (result.alpha, result.xmp, result.pixels.dtype) == (None, None, np.uint8)
+
+
 def test_hardly_changed_is_left_as_it_was(tmp_path: Path) -> None:
     source, target, watch = tmp_path / "in.png", tmp_path / "out.png", Watch()
     write_photo(photo(alpha=True), source)

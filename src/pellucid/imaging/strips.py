@@ -5,6 +5,7 @@ import shutil
 import struct
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +19,7 @@ from pellucid.imaging import png, tiff
 from pellucid.imaging.color import to_depth
 from pellucid.imaging.metadata import JpegSettings, collect, photoshop_block, quiet_pillow
 from pellucid.imaging.photo import Photo
+from pellucid.imaging.write import fit
 
 if TYPE_CHECKING:
     import pyvips
@@ -166,6 +168,7 @@ def write_strips(photo: Photo, strips: Iterable[NDArray[Any]], path: Path, *, qu
     if write is None:
         raise ImageError(f"{path}: a picture this large can be written as JPEG, PNG or TIFF only")
     try:
+        photo = _fitted(photo, path)
         with replacing(path) as unfinished:
             write(photo, strips, unfinished, quality)
     except ImageError as error:
@@ -174,6 +177,14 @@ def write_strips(photo: Photo, strips: Iterable[NDArray[Any]], path: Path, *, qu
         raise ImageError(f"{path}: cannot be written ({error.strerror or error})") from error
     except pyvips.Error as error:
         raise ImageError(f"{path}: cannot be written ({' '.join(str(error).split())})") from error
+
+
+def _fitted(photo: Photo, path: Path) -> Photo:
+    """The photo without what its format cannot hold, and that said; by one pixel of it, as all are alike."""
+    corner = (slice(1), slice(1))
+    alpha = None if photo.alpha is None else photo.alpha[corner]
+    (fitting,) = fit([replace(photo, pixels=photo.pixels[corner], alpha=alpha)], path)
+    return replace(fitting, pixels=photo.pixels, alpha=photo.alpha)
 
 
 def _write_jpeg(photo: Photo, strips: Iterable[NDArray[Any]], path: Path, quality: int | None) -> None:
@@ -220,8 +231,7 @@ def _jpeg_segments(photo: Photo) -> Iterator[bytes]:
         parts = [photo.icc[start : start + 65000] for start in range(0, len(photo.icc), 65000)]
         payloads += [(0xE2, b"ICC_PROFILE\0" + bytes((i, len(parts))) + part) for i, part in enumerate(parts, 1)]
     for marker, payload in payloads:
-        if len(payload) <= 65533:
-            yield struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
+        yield struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
 
 
 def _write_png(photo: Photo, strips: Iterable[NDArray[Any]], path: Path, _quality: int | None) -> None:

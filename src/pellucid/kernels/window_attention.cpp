@@ -172,22 +172,31 @@ void find_weights(const Mixture& mix, Scratch& x) {
     }
 }
 
+inline float scale_of(const Shape& s) { return 1.0f / __builtin_sqrtf(s.head_dim); }
+
+// Read one head of a window's queries (scaled), keys and values, and find the weights
+template <typename T>
+void attend(const Shape& s, const Mixture& mix, const Window& window, const T* q, const T* kv, const float* bias,
+            int head, Scratch& x) {
+    const int channels = s.heads * s.head_dim, at = head * s.head_dim;
+    gather(s, window, q, channels, at, scale_of(s), x.q);
+    gather(s, window, kv, 2 * channels, at, 1.0f, x.k);
+    gather(s, window, kv, 2 * channels, channels + at, 1.0f, x.v);
+    find_logits(s, window, bias + size_t(head) * s.tokens() * s.tokens(), x);
+    find_weights(mix, x);
+}
+
 template <typename T>
 void forward_some(const Shape& s, const Mixture& mix, const T* q, const T* kv, const float* bias, T* out,
                   int64_t first, int64_t last) {
     const int channels = s.heads * s.head_dim;
-    const float scale = 1.0f / __builtin_sqrtf(s.head_dim);
     Window window(s);
     Scratch x(s);
     for (int64_t index = first; index < last; ++index) {
         window.move_to(s, index);
         for (int head = 0; head < s.heads; ++head) {
             const int at = head * s.head_dim;
-            gather(s, window, q, channels, at, scale, x.q);
-            gather(s, window, kv, 2 * channels, at, 1.0f, x.k);
-            gather(s, window, kv, 2 * channels, channels + at, 1.0f, x.v);
-            find_logits(s, window, bias + size_t(head) * s.tokens() * s.tokens(), x);
-            find_weights(mix, x);
+            attend(s, mix, window, q, kv, bias, head, x);
             product(x.tokens, x.dim, x.tokens, x.weights, x.tokens, 1, x.v, x.out);
             scatter(s, window, x.out, 1.0f, channels, at, out);
         }
@@ -222,19 +231,14 @@ template <typename T>
 void backward_some(const Shape& s, const Mixture& mix, const T* q, const T* kv, const float* bias, const T* grad,
                    T* grad_q, T* grad_kv, float* grad_bias, double* grad_mix, int64_t first, int64_t last) {
     const int channels = s.heads * s.head_dim, tokens = s.tokens();
-    const float scale = 1.0f / __builtin_sqrtf(s.head_dim);
     Window window(s);
     Scratch x(s);
     for (int64_t index = first; index < last; ++index) {
         window.move_to(s, index);
         for (int head = 0; head < s.heads; ++head) {
             const int at = head * s.head_dim, n = x.tokens;
-            gather(s, window, q, channels, at, scale, x.q);
-            gather(s, window, kv, 2 * channels, at, 1.0f, x.k);
-            gather(s, window, kv, 2 * channels, channels + at, 1.0f, x.v);
+            attend(s, mix, window, q, kv, bias, head, x);
             gather(s, window, grad, channels, at, 1.0f, x.grad);
-            find_logits(s, window, bias + size_t(head) * tokens * tokens, x);
-            find_weights(mix, x);
 
             product(n, x.dim, n, x.weights, 1, n, x.grad, x.out);  // of v: weights^T grad
             scatter(s, window, x.out, 1.0f, 2 * channels, channels + at, grad_kv);
@@ -247,7 +251,7 @@ void backward_some(const Shape& s, const Mixture& mix, const T* q, const T* kv, 
                 for (int j = 0; j < tokens; ++j) bias_sum[i * tokens + j] += x.logits[i * n + j];
 
             product(n, x.dim, n, x.logits, n, 1, x.k, x.out);
-            scatter(s, window, x.out, scale, channels, at, grad_q);
+            scatter(s, window, x.out, scale_of(s), channels, at, grad_q);
             product(n, x.dim, n, x.logits, 1, n, x.q, x.out);
             scatter(s, window, x.out, 1.0f, 2 * channels, at, grad_kv);
         }
