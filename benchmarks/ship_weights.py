@@ -3,7 +3,7 @@
     python benchmarks/ship_weights.py runs/derain/model.safetensors ast-s-derain --photo PHOTO
 
 Prints how far a photo restored with the stored weights is from the same photo restored with the trained ones.
-``--clean-above DECIBELS`` is written beside them: a photo that hardly changes is then passed through untouched.
+A detector that the weights have (benchmarks/fit_detector.py) is kept.
 """
 
 import argparse
@@ -25,14 +25,11 @@ def main() -> None:
     parser.add_argument("weights", type=Path, help="what a run made")
     parser.add_argument("name", help="of the bundled model")
     parser.add_argument("--photo", type=Path, required=True, help="to compare with")
-    parser.add_argument("--clean-above", type=float, help="dB")
     arguments = parser.parse_args()
 
     checkpoint = open_checkpoint(arguments.weights)
     trained = build_network(checkpoint)
     notes = {key: checkpoint.metadata[key] for key in KEPT if key in checkpoint.metadata}
-    if arguments.clean_above is not None:
-        notes["clean_above"] = f"{arguments.clean_above:g}"
     path = WEIGHTS / f"{arguments.name}.safetensors"
     task = checkpoint.metadata["task"]
     save_network(trained, path, task=task, licence="Apache-2.0", notes=notes, dtype=torch.float16)

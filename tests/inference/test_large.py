@@ -15,6 +15,7 @@ from pellucid.imaging.strips import open_strips
 from pellucid.inference import Restorer
 from pellucid.inference.guard import Watch
 from pellucid.inference.large import restore_strips
+from pellucid.models.detector import Detector
 
 from conftest import Identity, linear_profile
 
@@ -27,6 +28,9 @@ def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Brighter(Identity):
+    def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        return image, [image]
+
     def forward(self, image: Tensor) -> Tensor:
         return super().forward(image) + 2 / 255
 
@@ -118,11 +122,11 @@ def test_what_the_format_cannot_hold_is_said(tmp_path: Path, caplog: pytest.LogC
     assert (result.alpha, result.xmp, result.pixels.dtype) == (None, None, np.uint8)
 
 
-def test_hardly_changed_is_left_as_it_was(tmp_path: Path) -> None:
+def test_what_is_taken_for_clean_is_left_as_it_was(tmp_path: Path) -> None:
     source, target, watch = tmp_path / "in.png", tmp_path / "out.png", Watch()
     write_photo(photo(alpha=True), source)
     network, opened = Brighter(), open_strips(source)
-    network.clean_above = 30.0
+    network.detector = Detector(torch.zeros(12), torch.tensor(-1.0))
     assert opened is not None
     restore_strips(Restorer(network, tile=64), opened, target, watch=watch)
     assert watch.taken_for_clean

@@ -11,6 +11,8 @@ from pellucid.errors import ConfigError, RestoreError
 from pellucid.imaging import Photo, to_depth
 from pellucid.inference import Restorer
 from pellucid.inference.guard import TileEvent, Watch
+from pellucid.inference.restorer import view_boxes
+from pellucid.models.detector import Detector
 from pellucid.zoo import find_model
 
 from conftest import Identity, linear_profile
@@ -188,18 +190,44 @@ class Brighten(Identity):
     def forward(self, image: Tensor) -> Tensor:
         return super().forward(image) + self.levels / 255
 
+    def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        return image, [image]
+
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_picture_that_hardly_changes_is_passed_through(dtype: type) -> None:
-    pixels = to_depth(np.random.default_rng(0).uniform(0.2, 0.6, (300, 70, 3)).astype(np.float32), dtype)
-    slight, strong = Brighten(4), Brighten(12)  # 36.1 and 26.5 dB
-    for network in (slight, strong):
-        assert not np.array_equal(Restorer(network, tile=64).restore_array(pixels), pixels)
-        network.clean_above = 30.0
-    restored = Restorer(slight, tile=64).restore_array(pixels)
-    assert np.array_equal(restored, pixels)
-    assert not np.shares_memory(restored, pixels)
-    assert not np.array_equal(Restorer(strong, tile=64).restore_array(pixels), pixels)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("working_side", [None, 64])
+def test_what_the_detector_takes_for_clean_is_passed_through(
+    dtype: type, channels: int, working_side: int | None
+) -> None:
+    rng, network = np.random.default_rng(0), Brighten(4)
+    dark, bright = (
+        to_depth(rng.uniform(low, low + 0.4, (700, 300, channels)).astype(np.float32), dtype) for low in (0.0, 0.5)
+    )
+    network.working_side = working_side
+    assert not np.array_equal(Restorer(network, tile=64).restore_array(dark), dark)
+    network.detector = Detector(torch.tensor([1.0] * 3 + [0.0] * 9), torch.tensor(-1.5))  # bright is degraded
+    restorer, watch = Restorer(network, tile=64), Watch()
+    restored = restorer.restore_array(dark, watch=watch)
+    assert watch.taken_for_clean
+    assert np.array_equal(restored, dark)
+    assert not np.shares_memory(restored, dark)
+    assert not np.array_equal(restorer.restore_array(bright), bright)
+    assert not np.array_equal(Restorer(network, tile=64, keep_clean=False).restore_array(dark), dark)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (100, 3000), (256, 256), (257, 300), (4000, 6000)])
+def test_views_lie_in_the_picture_from_top_to_bottom(height: int, width: int) -> None:
+    boxes = view_boxes(height, width)
+    assert 1 <= len(boxes) <= 6
+    tops = [rows.start for rows, _ in boxes]
+    assert tops == sorted(tops)
+    for rows, columns in boxes:
+        assert 0 <= rows.start <= max(height - 256, 0)
+        assert 0 <= columns.start <= max(width - 256, 0)
+    if min(height, width) > 1000:
+        assert len({box[0].start // (height // 6) for box in boxes}) == 6
+        assert len({box[1].start // (width // 3) for box in boxes}) == 3
 
 
 def test_everything_but_the_pixels_is_carried_over(identity: Identity) -> None:

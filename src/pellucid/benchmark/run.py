@@ -187,7 +187,7 @@ class Trial:
             "tile": restorer.tile,
             "overlap": restorer.overlap,
             "working_side": restorer.working_side,
-            "clean_above": restorer.clean_above,
+            "keep_clean": restorer.keep_clean,
             "precision": restorer.precision,
             "device": self.subject.device.type,
             "self_ensemble": self.subject.self_ensemble,

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 from pellucid.checkpoints.read import StoredWeights, read_weights
 from pellucid.errors import CheckpointError, PellucidError
+from pellucid.models.detector import TENSORS, Detector
 from pellucid.models.family import Family
 from pellucid.models.registry import FAMILIES, build, with_overrides
-
-HINTS = {"working_side": int, "clean_above": float}  # of what a file says of itself, what a restorer must know
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +32,7 @@ class Checkpoint:
         container: how the file wraps them.
         metadata: what a safetensors file says of itself: task, licence and more.
         official: whether the file has the authors' names.
+        detector: that comes with the weights, if any.
     """
 
     path: Path
@@ -43,6 +43,7 @@ class Checkpoint:
     container: str
     metadata: dict[str, str]
     official: bool
+    detector: Detector | None
 
 
 def load_network(path: str | PathLike[str], **overrides: Any) -> nn.Module:
@@ -55,8 +56,8 @@ def load_network(path: str | PathLike[str], **overrides: Any) -> nn.Module:
 
     Returns:
         The network in eval mode, float32, channels-last; it does not clamp. ``.config`` says what it is. Where the
-        file has them, ``.working_side`` is the longer side of the pictures it was trained on, and a picture that it
-        changes so little that the PSNR of the result against the input is above ``.clean_above`` needs no restoring.
+        file has them, ``.working_side`` is the longer side of the pictures it was trained on, and ``.detector`` tells
+        degraded pictures from others.
 
     Raises:
         CheckpointError: the file is missing, damaged, of no known family, or has a tensor that does not
@@ -74,9 +75,10 @@ def build_network(checkpoint: Checkpoint, **overrides: Any) -> nn.Module:
             log.info("%s does not record %s: assumed %s (override with %s=...)", checkpoint.path, field, value, field)
     network = build(config)
     _check_fit(checkpoint, network.state_dict())
-    for name, kind in HINTS.items():
-        if name in checkpoint.metadata:
-            setattr(network, name, kind(checkpoint.metadata[name]))
+    if "working_side" in checkpoint.metadata:
+        network.working_side = int(checkpoint.metadata["working_side"])  # pyright: ignore[reportAttributeAccessIssue]
+    if checkpoint.detector is not None:
+        network.detector = checkpoint.detector  # pyright: ignore[reportAttributeAccessIssue]
     network.load_state_dict({key: tensor.float() for key, tensor in checkpoint.state.items()})
     return network.eval()
 
@@ -88,9 +90,10 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
         CheckpointError: the file is missing, damaged, or of no known family.
     """
     stored = read_weights(path)
+    detector = _take_detector(stored)
     for family in FAMILIES.values():
         for official in (False, True):
-            checkpoint = _recognise(stored, family, official=official)
+            checkpoint = _recognise(stored, family, detector, official=official)
             if checkpoint:
                 return checkpoint
     key, tensor = next(iter(stored.state.items()))
@@ -100,7 +103,16 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
     )
 
 
-def _recognise(stored: StoredWeights, family: Family, *, official: bool) -> Checkpoint | None:
+def _take_detector(stored: StoredWeights) -> Detector | None:
+    """The detector's tensors, no longer among the network's."""
+    if not all(name in stored.state for name in TENSORS):
+        return None
+    return Detector(*(stored.state.pop(name).float() for name in TENSORS))
+
+
+def _recognise(
+    stored: StoredWeights, family: Family, detector: Detector | None, *, official: bool
+) -> Checkpoint | None:
     """The checkpoint, if it is of this family and in these names."""
     if not family.recognises({family.renaming.to_ours(key) if official else key for key in stored.state}):
         return None
@@ -114,7 +126,9 @@ def _recognise(stored: StoredWeights, family: Family, *, official: bool) -> Chec
     except (PellucidError, ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
         # shapes that no network has can fail anywhere in the reading of them
         raise CheckpointError(f"{stored.path}: looks like {family.name}, but its shapes do not fit: {error}") from None
-    return Checkpoint(stored.path, family, config, assumed, state, stored.container, stored.metadata, official)
+    return Checkpoint(
+        stored.path, family, config, assumed, state, stored.container, stored.metadata, official, detector
+    )
 
 
 def _config_of(stored: StoredWeights, family: Family, state: dict[str, Tensor]) -> tuple[Any, Mapping[str, Any]]:

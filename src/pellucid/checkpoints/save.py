@@ -12,6 +12,7 @@ from torch import nn
 
 from pellucid.atomic import replacing
 from pellucid.errors import CheckpointError
+from pellucid.models.detector import TENSORS, Detector
 from pellucid.models.registry import family_of
 
 
@@ -24,7 +25,7 @@ def save_network(
     notes: Mapping[str, str] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Write a network's weights, with family, config, task and licence as metadata; atomically.
+    """Write a network's weights and detector, with family, config, task and licence as metadata; atomically.
 
     Args:
         network: built by ``create_network`` or ``load_network``.
@@ -32,7 +33,7 @@ def save_network(
         task: what the weights do, for example "denoise".
         licence: under which they may be used.
         notes: more metadata.
-        dtype: of the stored tensors; loading gives float32 back.
+        dtype: of the stored weights, if not the detector's; loading gives float32 back.
 
     Raises:
         CheckpointError: the file cannot be written.
@@ -47,6 +48,9 @@ def save_network(
         **(notes or {}),
     }
     state = {key: tensor.detach().cpu().to(dtype).contiguous() for key, tensor in network.state_dict().items()}
+    detector: Detector | None = getattr(network, "detector", None)
+    if detector is not None:
+        state |= dict(zip(TENSORS, (detector.weight.cpu(), detector.bias.cpu()), strict=True))
     try:
         with replacing(path) as temporary:
             temporary.write_bytes(save(state, metadata))  # save_file would make it unreadable to others

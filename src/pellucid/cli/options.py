@@ -33,6 +33,9 @@ Tile = Annotated[str, typer.Option("--tile", help="auto, off, or the side of til
 Overlap = Annotated[int, typer.Option("--overlap", help="Pixels by which neighbouring tiles overlap.")]
 Precision = Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps ...")]
+KeepClean = Annotated[
+    bool, typer.Option(help="Give pictures back as they are where the weights can tell that nothing is to be mended.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Pass over inputs whose outputs exist.")]
 Resume = Annotated[
@@ -70,6 +73,7 @@ def load_restorer(
     overlap: int = 64,
     precision: str = "fp32",
     device: str = "auto",
+    keep_clean: bool = True,
 ) -> "tuple[Path, Restorer]":
     """The weights that the options mean, and a restorer with them.
 
@@ -87,7 +91,10 @@ def load_restorer(
         network = load_network(weights)
     except CheckpointError as error:
         raise ConfigError(str(error)) from error
-    return weights, Restorer(network, tile=parse_tile(tile), overlap=overlap, precision=precision, device=device)
+    restorer = Restorer(
+        network, tile=parse_tile(tile), overlap=overlap, precision=precision, device=device, keep_clean=keep_clean
+    )
+    return weights, restorer
 
 
 def file_options(

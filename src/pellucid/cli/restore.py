@@ -18,6 +18,7 @@ def restore(
     overlap: options.Overlap = 64,
     precision: options.Precision = "fp32",
     device: options.Device = "auto",
+    keep_clean: options.KeepClean = True,
     suffix: options.Suffix = "restored",
     format: options.Format = None,
     overwrite: options.Overwrite = False,
@@ -47,7 +48,7 @@ def restore(
         timeout=timeout,
     )
     weights, restorer = options.load_restorer(
-        model, task, tile=tile, overlap=overlap, precision=precision, device=device
+        model, task, tile=tile, overlap=overlap, precision=precision, device=device, keep_clean=keep_clean
     )
     with (
         standard_streams(inputs, output, max_pixels=handling.max_pixels, as_json=as_json) as streams,
@@ -70,7 +71,13 @@ def restore(
             quiet=as_json or streams.is_output,
             keep=as_json or report is not None,
         )
-    settings = {"tile": tile, "overlap": overlap, "precision": precision, "device": device}
+    settings = {
+        "tile": tile,
+        "overlap": overlap,
+        "precision": precision,
+        "device": device,
+        "keep_clean": keep_clean,
+    }
     described = {"pellucid": __version__, "model": weights, "sha256": file_digest(weights), "settings": settings}
     summary = options.to_json(described | {"files": [asdict(result) for result in results]})
     if as_json:

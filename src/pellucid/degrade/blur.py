@@ -199,13 +199,14 @@ def _places(radius: int) -> Tensor:
 
 
 def _blur(image: Tensor, kernels: Tensor, highlights: Sequence[float]) -> Tensor:
-    """Convolve each picture's light with its own kernel (B, K, K), mirrored at the borders."""
+    """Blur the light of (B, C, H, W) in [0, 1] by each picture's kernel, blown highlights as bright as they were."""
     blown = ((image - 0.97) / 0.03).clamp(0, 1)
     light = to_linear(image) * (1 + (per_image(highlights, image) - 1) * blown)
-    return to_srgb(_convolve(light.float(), kernels).clamp(0, 1)).to(image.dtype)
+    return to_srgb(convolve(light.float(), kernels).clamp(0, 1)).to(image.dtype)
 
 
-def _convolve(light: Tensor, kernels: Tensor) -> Tensor:
+def convolve(light: Tensor, kernels: Tensor) -> Tensor:
+    """Blur each picture of (B, C, H, W), float32, by its own kernel of (B, K, K), with mirrored borders."""
     radius, (height, width) = kernels.shape[-1] // 2, light.shape[2:]
     rows, columns = (_mirrored(size, radius).to(light.device) for size in (height, width))
     padded = light[:, :, rows][:, :, :, columns]

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.degrade.base import log_uniform, per_image, seed, uniform
+from pellucid.degrade.blur import DefocusBlur, DefocusBlurParams, convolve, defocus_kernels
 from pellucid.degrade.camera import to_linear, to_srgb
 from pellucid.errors import ConfigError
 
@@ -36,7 +37,7 @@ class RaindropsParams:
         rim: how dark the steep edge is, in [0, 1].
         glint: light of the sun or a lamp in the drops, beside that of the picture's brightest region.
         glint_angle: where in the drop it is, in degrees from the bottom.
-        defocus: standard deviation of the blur of the glass, in pixels.
+        lens: how far the glass is out of focus.
         mist: share of the light, everywhere, from droplets too small or too far out of focus to be seen, in [0, 1].
         seed: of the single drops.
     """
@@ -53,7 +54,7 @@ class RaindropsParams:
     rim: float
     glint: float
     glint_angle: float
-    defocus: float
+    lens: DefocusBlurParams
     mist: float
     seed: int
 
@@ -68,8 +69,8 @@ class Raindrops:
     detection for improved image registration", ICCV Workshops 2009; You et al., "Adherent Raindrop Modeling,
     Detection and Removal in Video", TPAMI 2016). So it shows the sky below and the ground above, whether or not they
     are in the picture, and darkens at the rim, where light is reflected inside. With the camera focused on the scene, M
-    and R are blurred by one kernel, that of the glass's plane. B and R are light, not sRGB: a sky lights a ground that
-    gives back a fifth of it, so it is often brighter than white, and still white when blurred.
+    and R are blurred by one kernel, the image of the aperture at the glass's distance. B and R are light, not sRGB: a
+    sky lights a ground that gives back a fifth of it, so it is often brighter than white, and still white when blurred.
 
     Drops are painted as a map of water heights. The view at a point with slope s is the scene, ``view``·s away.
     Touching drops join.
@@ -78,7 +79,8 @@ class Raindrops:
     than the blur become a haze of faint spots.
 
     Attributes:
-        coverage, radius, defocus: as in ``RaindropsParams``; as likely to double as to halve.
+        coverage, radius: as in ``RaindropsParams``; as likely to double as to halve.
+        defocus: standard deviation of the blur of the glass, in pixels; as likely to double as to halve.
         variety, irregularity, sliding, flatness, view, outside, sky, rim, glint, mist: as in ``RaindropsParams``.
         scale: multiplies all lengths in pixels, for larger pictures.
 
@@ -107,6 +109,7 @@ class Raindrops:
 
     def sample(self, rng: torch.Generator) -> RaindropsParams:
         """Draw the parameters for one image."""
+        low, high = self.defocus  # a disc's standard deviation is half its radius
         return RaindropsParams(
             coverage=log_uniform(rng, *self.coverage),
             radius=log_uniform(rng, *self.radius) * self.scale,
@@ -120,7 +123,7 @@ class Raindrops:
             rim=uniform(rng, *self.rim),
             glint=uniform(rng, *self.glint),
             glint_angle=uniform(rng, -60.0, 60.0),
-            defocus=log_uniform(rng, *self.defocus) * self.scale,
+            lens=DefocusBlur(radius=(2 * low, 2 * high), softness=(0.0, 1.2), scale=self.scale).sample(rng),
             mist=uniform(rng, *self.mist),
             seed=seed(rng),
         )
@@ -133,8 +136,9 @@ class Raindrops:
         typical = to_linear(image.mean((2, 3), keepdim=True))  # lamps at night hardly raise it, unlike the mean light
         drops = mask * _seen_in_drops(light, _slope(water), typical, params)
 
-        defocus = [p.defocus for p in params]
-        mask, drops = _blur(mask, defocus), _blur(drops, defocus)
+        aperture = defocus_kernels([p.lens for p in params]).to(image.device)
+        blurred = convolve(torch.cat((mask, drops), 1).float(), aperture).clamp_min(0).to(image.dtype)
+        mask, drops = blurred[:, :1], blurred[:, 1:]
         scene = torch.lerp(light, typical, per_image([p.mist for p in params], image))
         return to_srgb(((1 - mask) * scene + drops).clamp(0, 1))
 

@@ -29,6 +29,7 @@ class RestoreOptions(TypedDict, total=False):
     overlap: int
     precision: str
     device: str | torch.device
+    keep_clean: bool
 
 
 @overload
@@ -44,6 +45,7 @@ def restore(
     overlap: int = 64,
     precision: str = "fp32",
     device: str | torch.device = "auto",
+    keep_clean: bool = True,
 ) -> Any:
     """Restore a picture and give back the same kind.
 
@@ -59,6 +61,7 @@ def restore(
         overlap: of neighbouring tiles, in pixels.
         precision: "fp32", "bf16" or "fp16".
         device: "auto" or a PyTorch device.
+        keep_clean: give pictures back as they are where the weights can tell that nothing is there to mend.
 
     Raises:
         ImageError: a file that cannot be read, or an array or tensor of no such shape.
@@ -68,7 +71,7 @@ def restore(
         ConfigError: an option without such a value.
     """
     network = model if isinstance(model, nn.Module) else _cached_network(find_model(model, task))
-    restorer = Restorer(network, tile=tile, overlap=overlap, precision=precision, device=device)
+    restorer = Restorer(network, tile=tile, overlap=overlap, precision=precision, device=device, keep_clean=keep_clean)
     if isinstance(image, str | PathLike):
         return restorer.restore(read_photo(image))
     if isinstance(image, Photo):

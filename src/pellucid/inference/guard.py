@@ -44,7 +44,7 @@ class Watch:
     Attributes:
         tiles: how many there were.
         events: the tiles that something was wrong with.
-        taken_for_clean: the picture came out hardly changed, and is given back as it was (``clean_above``).
+        taken_for_clean: nothing was found that the network could mend, so the picture is given back as it was.
     """
 
     tiles: int = 0
@@ -55,6 +55,11 @@ class Watch:
     def kept(self) -> list[TileEvent]:
         """Tiles that are as they were in the input, as nothing better was to be had."""
         return [event for event in self.events if event.remedy == "input kept"]
+
+    def pass_for_clean(self) -> None:
+        """Record that the picture is given back as it was, and say so."""
+        self.taken_for_clean = True
+        log.info("nothing to restore was found, so it is left as it is (--no-keep-clean restores it all the same)")
 
     def note(self, box: Box, problem: Problem, remedy: Remedy) -> None:
         """Record an event."""

@@ -1,6 +1,5 @@
 """Pictures too large for memory: read, restored and written a few rows at a time."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.imaging import Encoding, to_float
+from pellucid.imaging import Encoding
 from pellucid.imaging.strips import Strips, write_strips
 from pellucid.inference.guard import Watch
 from pellucid.inference.restorer import OnTile, Restorer
-
-
-class _TakenForClean(Exception):
-    """The result hardly differs from the picture, which is to be kept instead."""
 
 
 def restore_strips(
@@ -43,11 +38,7 @@ def restore_strips(
         ImageError, RestoreError: as ``write_strips`` and ``Restorer.restore``; there is no new file then.
     """
     watch = watch or Watch()
-    try:
-        write_strips(strips.photo, _restored(restorer, strips, on_tile, watch), target, quality=quality)
-    except _TakenForClean:
-        watch.taken_for_clean = True
-        write_strips(strips.photo, _untouched(strips), target, quality=quality)
+    write_strips(strips.photo, _restored(restorer, strips, on_tile, watch), target, quality=quality)
 
 
 @dataclass(frozen=True)
@@ -67,17 +58,16 @@ class _Encoded:
 
 
 def _restored(restorer: Restorer, strips: Strips, on_tile: OnTile | None, watch: Watch) -> Iterator[NDArray[Any]]:
-    squares = 0.0
     encoding = Encoding.of(strips.photo.icc, strips.photo.channels)
     seen = strips if encoding is None else _Encoded(strips, encoding)
+    if restorer.keep_clean and restorer.is_clean(seen):
+        watch.pass_for_clean()
+        yield from _untouched(strips)
+        return
     for top, rows in restorer.restore_rows(seen, on_tile=on_tile, watch=watch):
         place = slice(top, top + len(rows))
         rows = rows if encoding is None else encoding.from_working(rows, strips[place])
-        squares += float(np.square(to_float(rows) - to_float(strips[place])).sum(dtype=np.float64))
         yield _with_alpha(rows, strips, place)
-    above = restorer.clean_above
-    if above is not None and squares <= math.prod(strips.shape) * 10 ** (-above / 10):
-        raise _TakenForClean
 
 
 def _untouched(strips: Strips) -> Iterator[NDArray[Any]]:

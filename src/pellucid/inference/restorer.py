@@ -21,13 +21,15 @@ from pellucid.inference.overview import carry_over
 from pellucid.inference.tiling import Axis, Span, cover
 from pellucid.memory import available_bytes
 from pellucid.models.cost import peak_activation_bytes
+from pellucid.models.detector import Detector, pooled_features
 
 log = logging.getLogger(__name__)
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SMALLEST_TILE = 64
 LARGEST_TILE = {"cpu": 320, "cuda": 1088}  # beyond, time per pixel rises (CPU: caches) or hardly falls (GPU)
-ROWS_COMPARED = 256
+VIEWS, VIEW = 6, 256  # how many, and of how many pixels a side, a picture is judged by
+GOLDEN_RATIO = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly
 MEMORY_SHARE = 0.5  # of what is available; the estimate leaves out the kernels' scratch space
 
 OnTile = Callable[[int], None]
@@ -43,6 +45,7 @@ class Restorer:
         overlap: how far neighbouring tiles overlap, in pixels; at most a third of a tile is used.
         precision: "fp32", "bf16" or "fp16"; of activations, the weights stay float32.
         device: "auto" (a GPU if there is one), or a name that PyTorch knows.
+        keep_clean: give pictures back as they are where the weights can tell that nothing is there to mend.
 
     Raises:
         ConfigError: an option that has no such value, or a device that is not there.
@@ -53,6 +56,7 @@ class Restorer:
     overlap: int = 64
     precision: str = "fp32"
     device: str | torch.device = "auto"
+    keep_clean: bool = True
     _device: torch.device = field(init=False, repr=False)
     _too_large: float = field(init=False, repr=False, default=math.inf)  # the side of a tile that memory did not bear
 
@@ -101,8 +105,7 @@ class Restorer:
         """Restore (H, W, C) pixels; gives back the same shape (but one view of a dual-pixel pair) and dtype.
 
         Integers are rounded and saturate; floats, nominally in [0, 1], are neither clipped nor rounded.
-        A network for colour sees grey as R = G = B; one for grey sees each channel by itself. A picture that comes out
-        hardly changed is given back as it was, where the weights say how little that is (``clean_above``).
+        A network for colour sees grey as R = G = B; one for grey sees each channel by itself.
 
         Raises:
             ImageError: floats that are infinite or undefined.
@@ -111,15 +114,32 @@ class Restorer:
         if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
             raise ImageError("the picture holds infinite or undefined values")
         watch = watch or Watch()
+        if self.keep_clean and self.is_clean(pixels):
+            watch.pass_for_clean()
+            return pixels.copy()
         restored = np.empty((*pixels.shape[:2], self._channels_out(pixels.shape[2])), pixels.dtype)
         for top, rows in self.restore_rows(pixels, on_tile=on_tile, watch=watch):
             restored[top : top + len(rows)] = rows
-        above = self.clean_above
-        if above is not None and restored.shape == pixels.shape and _psnr(restored, pixels) > above:
-            log.info("hardly changed, so taken for clean and left as it is")
-            watch.taken_for_clean = True
-            return pixels.copy()
         return restored
+
+    def is_clean(self, pixels: Rows) -> bool:
+        """Whether the weights can tell that nothing is in a picture (H, W, C) that their network could mend."""
+        if self.detector is None:
+            return False
+        return self.detector.evidence(torch.cat([self.features(view) for view in self.views(pixels)])) <= 0
+
+    def views(self, pixels: Rows) -> Iterator[NDArray[Any]]:
+        """What a picture is judged by: the small copy that the network works on, or a few parts, from top to bottom."""
+        if self.working_side:
+            yield shrink(pixels, self.working_side)
+        else:
+            yield from (pixels[box] for box in view_boxes(*pixels.shape[:2]))
+
+    @torch.inference_mode()
+    def features(self, pixels: NDArray[Any]) -> Tensor:
+        """What ``detector`` weighs, (1, F), of one view (H, W, C) of a picture."""
+        with self._autocast(self.precision):
+            return pooled_features(self.network, self._images(pixels[None])).cpu()
 
     def restore_rows(
         self, pixels: Rows, *, on_tile: OnTile | None = None, watch: Watch | None = None
@@ -127,7 +147,7 @@ class Restorer:
         """As ``restore_array``, of a picture that need not be in memory, a few rows at a time, clean or not.
 
         Args:
-            pixels: an array, or what can be asked for parts of one, row after row, twice.
+            pixels: an array, or what can be asked for parts of one, row after row, again and again.
             on_tile, watch: as for ``restore``.
 
         Yields:
@@ -200,9 +220,9 @@ class Restorer:
         return getattr(self.network, "working_side", None)
 
     @property
-    def clean_above(self) -> float | None:
-        """The PSNR in dB of a result against its input above which the input is taken for clean; weights say so."""
-        return getattr(self.network, "clean_above", None)
+    def detector(self) -> Detector | None:
+        """What tells degraded pictures from others, where the weights have one."""
+        return getattr(self.network, "detector", None)
 
     @property
     def _config(self) -> Any:
@@ -295,22 +315,25 @@ class Restorer:
     @torch.inference_mode()
     def _run(self, tiles: NDArray[Any], precision: str) -> Tensor:
         """One forward pass: (N, H, W, C) of any depth → float32 (N, H, W, C) on the CPU."""
-        images = torch.from_numpy(to_float(tiles)).to(self._device).permute(0, 3, 1, 2)
-        count, channels = images.shape[:2]
-        wanted = self.channels
-        if wanted == 1:
-            images = images.flatten(0, 1)[:, None]
-        elif channels == 1:
-            images = images.expand(-1, wanted, -1, -1)
+        with self._autocast(precision):
+            restored: Tensor = self.network(self._images(tiles)).float()
 
-        with torch.autocast(self._device.type, PRECISIONS[precision], enabled=precision != "fp32"):
-            restored: Tensor = self.network(images).float()
-
-        if wanted == 1:
+        count, _, _, channels = tiles.shape
+        if self.channels == 1:
             restored = restored[:, 0].unflatten(0, (count, channels))
         elif channels == 1:
             restored = restored.mean(dim=1, keepdim=True)
         return restored.permute(0, 2, 3, 1).cpu()
+
+    def _images(self, tiles: NDArray[Any]) -> Tensor:
+        """(N, H, W, C) of any depth → (B, C, H, W) with the network's number of channels, on its device."""
+        images = torch.from_numpy(to_float(tiles)).to(self._device).permute(0, 3, 1, 2)
+        if self.channels == 1:
+            return images.flatten(0, 1)[:, None]
+        return images.expand(-1, self.channels, -1, -1) if images.shape[1] == 1 else images
+
+    def _autocast(self, precision: str) -> torch.autocast:
+        return torch.autocast(self._device.type, PRECISIONS[precision], enabled=precision != "fp32")
 
 
 def _whole(attribute: Any) -> int:
@@ -354,13 +377,11 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return "can't allocate memory" in str(error)  # the CPU allocator raises a bare RuntimeError
 
 
-def _psnr(restored: NDArray[Any], pixels: NDArray[Any]) -> float:
-    """Of the result against the input, in dB, by a few rows at a time."""
-    squares = 0.0
-    for top in range(0, len(pixels), ROWS_COMPARED):
-        rows = slice(top, top + ROWS_COMPARED)
-        squares += float(np.square(to_float(restored[rows]) - to_float(pixels[rows])).sum(dtype=np.float64))
-    return -10 * math.log10(squares / pixels.size) if squares else math.inf
+def view_boxes(height: int, width: int) -> list[tuple[slice, slice]]:
+    """Where to look to judge a picture of this size: rows and columns, from top to bottom, scattered over its width."""
+    tall, wide = max(height - VIEW, 0), max(width - VIEW, 0)
+    places = {(round(tall * (i + 0.5) / VIEWS), round(wide * ((0.5 + i * GOLDEN_RATIO) % 1))) for i in range(VIEWS)}
+    return [(slice(top, top + VIEW), slice(left, left + VIEW)) for top, left in sorted(places)]
 
 
 def _from_float(pixels: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -163,6 +163,14 @@ class AST(nn.Module):
         self.apply(_initialise)
 
     def forward(self, image: Tensor) -> Tensor:
+        residual = self.decode(*self.encode(image))
+        return image + residual[..., : image.shape[-2], : image.shape[-1]]
+
+    def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What the bottleneck makes of an image, (B, 16C, H/16, W/16), and the features of the encoder's stages.
+
+        H and W are rounded up to multiples of ``stride``.
+        """
         x = pad_to_multiple(image, self.stride).contiguous(memory_format=torch.channels_last)
         x = F.leaky_relu(self.embed(x))
 
@@ -171,14 +179,14 @@ class AST(nn.Module):
             x = stage(x)
             skips.append(x)
             x = downsample(x)
+        return self.bottleneck(x), skips
 
-        x = self.bottleneck(x)
-
+    def decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
+        """What to add to the padded image, from what ``encode`` gives; empties ``skips``, for memory's sake."""
         for upsample, stage in zip(self.upsample, self.decoder, strict=True):
             x = stage(torch.cat([upsample(x), skips.pop()], dim=1))
-
-        residual = self.output(x)
-        return image + residual[..., : image.shape[-2], : image.shape[-1]]
+        residual: Tensor = self.output(x)
+        return residual
 
 
 def _encoder_stage(config: ASTConfig, width: int, drops: list[float]) -> Stage:

@@ -1,0 +1,97 @@
+"""Give weights a detector: what tells pictures that their network can mend from those to be left alone.
+
+    python benchmarks/fit_detector.py runs/derain/model.safetensors derain --data PHOTOS --val OTHER_PHOTOS
+
+It is fitted to the photos of ``--data`` and to what the recipe does to them. Its threshold is as low as it can be while
+every photo of ``--val`` is let pass that the network would harm, but for those named in ``--degraded``, which are not
+clean. Prints what passes of the photos of ``--val``, clean and degraded, and writes the detector into the weights file.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pellucid.checkpoints import build_network, open_checkpoint, save_network
+from pellucid.data.photos import clean_photos
+from pellucid.degrade import compose
+from pellucid.imaging import read_photo, to_float
+from pellucid.inference import Restorer
+from pellucid.metrics import psnr
+from pellucid.models.detector import Detector
+from pellucid.training.config import Degradations
+from pellucid.training.detector import fit_detector
+from pellucid.training.recipes import RECIPES
+
+HARM = 38.0  # dB
+MARGIN = 0.1  # of evidence, beyond the clean photo that looks most degraded
+SEED = 7_000_000  # of the degraded photos
+
+
+def always(degrade: Degradations) -> Degradations:
+    """The same, but that its first degradation leaves no picture as it is."""
+    first, *others = degrade
+    return {first: {**degrade[first], "probability": 1.0}, **{name: degrade[name] for name in others}}
+
+
+def evidence(restorer: Restorer, detector: Detector, photos: list[NDArray[Any]], degrade: Degradations) -> NDArray[Any]:
+    """What the detector finds in each photo, degraded."""
+    degradation, rng, found = compose(degrade), torch.Generator().manual_seed(SEED), list[float]()
+    for pixels in photos:
+        params, features = [degradation.sample(rng)], list[Tensor]()
+        for view in restorer.views(pixels):
+            image = torch.from_numpy(to_float(view)).permute(2, 0, 1)[None]
+            degraded = degradation.apply(image, params)[0].permute(1, 2, 0).numpy()
+            features.append(restorer.features(degraded))
+        found.append(detector.evidence(torch.cat(features)))
+    return np.array(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path, help="a safetensors file of ours")
+    parser.add_argument("recipe")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--val", type=Path, required=True)
+    parser.add_argument("--degraded", nargs="*", default=[], help="names of photos in --val that are not clean")
+    parser.add_argument("--views", type=int, default=6, help="of each photo")
+    parser.add_argument("--precision", default="fp32")
+    arguments = parser.parse_args()
+
+    checkpoint = open_checkpoint(arguments.weights)
+    network = build_network(checkpoint)
+    restorer = Restorer(network, precision=arguments.precision, keep_clean=False)
+    data = RECIPES[arguments.recipe](arguments.data, arguments.val, Path("unused")).data
+    assert data.degrade is not None
+    detector = fit_detector(restorer, clean_photos(arguments.data), always(data.degrade), views=arguments.views)
+
+    paths = clean_photos(arguments.val)
+    photos = [read_photo(path).pixels for path in paths]
+    changes = np.array([psnr(restorer.restore_array(pixels), pixels) for pixels in photos])
+    clean = evidence(restorer, detector, photos, {})
+    harmed = (changes < HARM) & [path.stem not in arguments.degraded for path in paths]
+    threshold = float(clean[harmed].max()) + MARGIN if harmed.any() else 0.0
+    for i in clean.argsort()[::-1][:8]:
+        print(f"{paths[i].name}: {changes[i]:.1f} dB, evidence {clean[i] - threshold:.2f}")
+    print(f"threshold {threshold:.2f}; clean photos that pass: {(clean <= threshold).sum()} of {len(photos)}")
+    for level, degrade in data.val_degrade.items():
+        if level != "clean":
+            found = evidence(restorer, detector, photos, degrade)
+            print(f"{level}: {(found <= threshold).sum()} of {len(photos)} pass", flush=True)
+
+    network.detector = replace(detector, bias=detector.bias - threshold)
+    told = {
+        key: checkpoint.metadata[key] for key in ("iterations", "hours", "working_side") if key in checkpoint.metadata
+    }
+    task, licence = checkpoint.metadata["task"], checkpoint.metadata["licence"]
+    dtype = next(iter(checkpoint.state.values())).dtype
+    save_network(network, arguments.weights, task=task, licence=licence, notes=told, dtype=dtype)
+
+
+if __name__ == "__main__":
+    main()

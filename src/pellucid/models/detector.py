@@ -1,0 +1,40 @@
+"""Whether a picture is degraded at all, told from what a network notices in it.
+
+A network that mends what is degraded and leaves alone what is not must tell them apart, place by place. Of the picture
+as a whole, the averages of its deepest features are evidence enough for a linear classifier: a probe, in the sense of
+Alain and Bengio ("Understanding intermediate layers using linear classifier probes", 2016).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+TENSORS = ("detector.weight", "detector.bias")  # as weights files name them
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Weighs ``pooled_features``.
+
+    Attributes:
+        weight: of each feature, (F,) float32.
+        bias: float32, ().
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def evidence(self, features: Tensor) -> float:
+        """That a picture is degraded, from the features (N, F) of some views of it: log-odds, 0 being the verge."""
+        return float((features @ self.weight + self.bias).mean())
+
+
+def pooled_features(network: nn.Module, images: Tensor) -> Tensor:
+    """Mean and standard deviation over all places of a network's two deepest stages: (B, C, H, W) → (B, F) float32.
+
+    The network must have ``encode``, as AST has: these are the last encoder stage and the bottleneck.
+    """
+    deepest, skips = network.encode(images)  # pyright: ignore[reportCallIssue]
+    stages = [stage.float().flatten(2) for stage in (skips[-1], deepest)]
+    return torch.cat([pooled for stage in stages for pooled in (stage.mean(2), stage.std(2, correction=0))], 1)
