@@ -2,13 +2,14 @@
 
     python benchmarks/fit_detector.py runs/derain/model.safetensors derain --data PHOTOS --val OTHER_PHOTOS
 
-It is fitted to the photos of ``--data`` and to what the recipe does to them. Its threshold is as low as it can be while
-every photo of ``--val`` is let pass that the network would harm, but for those named in ``--degraded``, which are not
-clean. Prints what passes of the photos of ``--val``, clean and degraded, and writes the detector into the weights file.
+It is fitted to the photos of ``--data`` and to what the recipe does to them. Its threshold is the one that misjudges
+the fewest photos of ``--val``, clean and degraded, among those that let every clean one pass that the network would
+harm. Photos named in ``--degraded`` are neither. Prints what passes, and writes the detector into the weights file.
 """
 
 import argparse
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ from pellucid.training.detector import fit_detector
 from pellucid.training.recipes import RECIPES
 
 HARM = 38.0  # dB
-MARGIN = 0.1  # of evidence, beyond the clean photo that looks most degraded
 SEED = 7_000_000  # of the degraded photos
 
 
@@ -50,6 +50,18 @@ def evidence(restorer: Restorer, detector: Detector, photos: list[NDArray[Any]],
             features.append(restorer.features(degraded))
         found.append(detector.evidence(torch.cat(features)))
     return np.array(found)
+
+
+def choose(clean: NDArray[Any], harmed: NDArray[Any], degraded: NDArray[Any]) -> float:
+    """The threshold that misjudges the fewest photos, and lies farthest from any, but lets all pass that are harmed."""
+    ordered = np.unique(np.concatenate([clean, degraded]))
+    gaps = [(low, high) for low, high in pairwise(ordered) if low >= harmed.max(initial=-np.inf)]
+    mistakes = [(clean > low).sum() + (degraded <= low).sum() for low, _ in gaps]
+    low, high = max(
+        (gap for gap, count in zip(gaps, mistakes, strict=True) if count == min(mistakes)),
+        key=lambda gap: gap[1] - gap[0],
+    )
+    return float(low + high) / 2
 
 
 def main() -> None:
@@ -74,15 +86,14 @@ def main() -> None:
     photos = [read_photo(path).pixels for path in paths]
     changes = np.array([psnr(restorer.restore_array(pixels), pixels) for pixels in photos])
     clean = evidence(restorer, detector, photos, {})
-    harmed = (changes < HARM) & [path.stem not in arguments.degraded for path in paths]
-    threshold = float(clean[harmed].max()) + MARGIN if harmed.any() else 0.0
+    is_clean = np.array([path.stem not in arguments.degraded for path in paths])
+    levels = {name: options for name, options in data.val_degrade.items() if name != "clean"}
+    found = {name: evidence(restorer, detector, photos, options) for name, options in levels.items()}
+    threshold = choose(clean[is_clean], clean[is_clean & (changes < HARM)], np.concatenate(list(found.values())))
     for i in clean.argsort()[::-1][:8]:
         print(f"{paths[i].name}: {changes[i]:.1f} dB, evidence {clean[i] - threshold:.2f}")
-    print(f"threshold {threshold:.2f}; clean photos that pass: {(clean <= threshold).sum()} of {len(photos)}")
-    for level, degrade in data.val_degrade.items():
-        if level != "clean":
-            found = evidence(restorer, detector, photos, degrade)
-            print(f"{level}: {(found <= threshold).sum()} of {len(photos)} pass", flush=True)
+    for name, values in {"clean": clean, **found}.items():
+        print(f"{name}: {(values <= threshold).sum()} of {len(photos)} pass")
 
     network.detector = replace(detector, bias=detector.bias - threshold)
     told = {

@@ -4,9 +4,10 @@
 
 Takes a picture of every format that pellucid writes, several of some, and the files of ``--seeds`` if there are any;
 cuts them short, flips bits, splices two, repeats, drops and overwrites parts, and writes absurd numbers into their
-heads. Every file goes through ``restore_files`` with a network that does nothing, in a process whose memory and time
-are limited. Failures are: a traceback, an error that is none of pellucid's own or no single line, a process that dies
-or hangs, more time or memory than the limits, a result that cannot be read. Each is kept, and can be tried again:
+heads. Every file goes through ``restore_files`` with a network that does nothing, every other one as if it were too
+large to be held in memory, in a process whose memory and time are limited. Failures are: a traceback, an error that is
+none of pellucid's own or no single line, a process that dies or hangs, more time or memory than the limits, a result
+that cannot be read. Each is kept, and can be tried again:
 
     python benchmarks/fuzz.py --state fuzz/ --only 1234
 
@@ -35,7 +36,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from pellucid.imaging import WRITABLE_SUFFIXES, Photo, check_writable_suffix, read_photo, write_photo
+from pellucid.imaging import WRITABLE_SUFFIXES, Photo, check_writable_suffix, read_photo, strips, write_photo
 from pellucid.inference import FileOptions, FileResult, Restorer, restore_files
 
 SIZE = (24, 40)
@@ -200,7 +201,7 @@ def work(numbers: range, seed: int, state: Path, seeds: list[Path], results: IO[
     log.addHandler(tracebacks)
     log.setLevel(logging.DEBUG)
     log.propagate = False
-    restorer = Restorer(Unchanged(), tile=512, device="cpu")
+    restorer, usually_large = Restorer(Unchanged(), tile=512, device="cpu"), strips.LARGE
     options = FileOptions(existing="overwrite", max_pixels=MAX_PIXELS, timeout=SECONDS)
     list(
         restore_files([seeds[0]], state / "first.png", restorer=restorer, options=options)
@@ -212,6 +213,7 @@ def work(numbers: range, seed: int, state: Path, seeds: list[Path], results: IO[
         source = state / f"source{ending}"
         source.write_bytes(data)
         tracebacks.noted.clear()
+        strips.LARGE = 100 if number % 2 else usually_large
         print(json.dumps({"begun": number}), file=results, flush=True)
         started = time.monotonic()
         (result,) = restore_files([source], state / "restored", restorer=restorer, options=options)
