@@ -1,6 +1,8 @@
 """Every format with every depth, channels, alpha and metadata that it holds: written and read again."""
 
 import struct
+import tracemalloc
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -296,6 +298,24 @@ def test_photoshop_and_others_may_call_iptc_numbers(tmp_path):
     tags = [(33723, 4, len(numbers), numbers, True)]
     path = tiff_of(tmp_path / "a.tif", np.zeros((4, 4, 3), np.uint8), "rgb", extratags=tags)
     assert read_photo(path).iptc == padded
+
+
+def test_iptc_of_a_claimed_length_takes_no_memory(tmp_path):
+    path = tiff_of(
+        tmp_path / "a.tif",
+        np.zeros((4, 4, 3), np.uint8),
+        "rgb",
+        extratags=[(33723, 7, 8, record(80, b"me!"), True)],
+    )
+    data = path.read_bytes()
+    count = data.index(struct.pack("<HH", 33723, 7)) + 4
+    path.write_bytes(data[:count] + struct.pack("<I", 2**31) + data[count + 4 :])
+    tracemalloc.start()
+    with suppress(ImageError):
+        read_photo(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
 
 
 def test_a_tiff_too_large_for_32_bits_is_big(tmp_path, monkeypatch):

@@ -166,6 +166,6 @@ def test_a_picture_cut_short_is_an_error(tmp_path: Path) -> None:
     source.write_bytes(source.read_bytes()[:-30000])
     opened = open_strips(source)
     assert opened is not None
-    with pytest.raises(ImageError, match="damaged or cut short"):
+    with pytest.raises(ImageError, match=f"^{source}: is damaged or cut short"):
         restore_strips(Restorer(Identity(), tile=64), opened, tmp_path / "out.png")
     assert [path.name for path in tmp_path.iterdir()] == ["in.png"]

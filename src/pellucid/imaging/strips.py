@@ -51,6 +51,10 @@ class Rows(Protocol):
         ...
 
 
+class UnreadableError(ImageError):
+    """Samples that a picture's head promised cannot be had, which shows when they are asked for."""
+
+
 class Strips:
     """A picture on disk that is read as it is asked for: ``strips[top:bottom, left:right]`` is (H, W, C).
 
@@ -58,10 +62,12 @@ class Strips:
 
     Attributes:
         photo: everything but the pixels, which are a single zero spread over the picture's shape.
+        path: of the file, for messages.
     """
 
-    def __init__(self, start: "Callable[[], pyvips.Image]", photo: Photo) -> None:
+    def __init__(self, start: "Callable[[], pyvips.Image]", photo: Photo, path: Path) -> None:
         self.photo = photo
+        self.path = path
         self.shape: tuple[int, int, int] = (photo.height, photo.width, photo.channels)
         self.dtype = photo.pixels.dtype
         self._start = start
@@ -92,7 +98,7 @@ class Strips:
         try:
             return self._region.fetch(0, top, self.shape[1], rows)
         except pyvips.Error as error:
-            raise ImageError(f"is damaged or cut short ({' '.join(str(error).split())})") from None
+            raise UnreadableError(f"{self.path}: is damaged or cut short ({' '.join(str(error).split())})") from None
 
     def _samples(self, rows: slice) -> NDArray[Any]:
         """Rows with all bands; those above them are forgotten."""
@@ -105,7 +111,7 @@ class Strips:
             raw = self._fetch(top + len(held), missing)
             fresh = np.frombuffer(raw, self.dtype).reshape(missing, *self._held.shape[1:])
             if fresh.dtype.kind == "f" and not np.isfinite(fresh).all():
-                raise ImageError("the picture holds infinite or undefined values")
+                raise UnreadableError(f"{self.path}: the picture holds infinite or undefined values")
             held = np.concatenate([held, fresh])
         self._top, self._held = top, held
         return held[: bottom - top]
@@ -146,7 +152,7 @@ def open_strips(path: Path) -> Strips | None:
         across, down = fields["dpi"]
         fields["dpi"] = (down, across)
     alpha = plane if stored.bands > colours else None
-    return Strips(start, Photo(pixels=pixels, alpha=alpha, format=format, jpeg=jpeg, **fields))
+    return Strips(start, Photo(pixels=pixels, alpha=alpha, format=format, jpeg=jpeg, **fields), path)
 
 
 def write_strips(photo: Photo, strips: Iterable[NDArray[Any]], path: Path, *, quality: int | None = None) -> None:
@@ -171,6 +177,8 @@ def write_strips(photo: Photo, strips: Iterable[NDArray[Any]], path: Path, *, qu
         photo = _fitted(photo, path)
         with replacing(path) as unfinished:
             write(photo, strips, unfinished, quality)
+    except UnreadableError:
+        raise
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from None
     except OSError as error:

@@ -1,6 +1,7 @@
 """TIFF and BigTIFF: pages one by one, deep samples by libvips, and a writer that holds one strip at a time."""
 
 import logging
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -370,8 +371,9 @@ def _page(file: IO[bytes], index: int, offset: int, order: str, tags: dict[int, 
 
 def _iptc(file: IO[bytes], values: _Values) -> bytes | None:
     """The records, which are called bytes by some, and 32-bit numbers by Photoshop."""
+    rest = file.seek(0, os.SEEK_END) - values.place  # more than there is cannot be read, but would take memory
     file.seek(values.place)
-    records = file.read(values.size)
+    records = file.read(min(values.size, max(rest, 0)))
     return records if records.startswith(_IPTC_MARK) else None
 
 
