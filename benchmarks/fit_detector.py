@@ -55,6 +55,7 @@ def evidence(restorer: Restorer, detector: Detector, photos: list[NDArray[Any]],
 def choose(clean: NDArray[Any], harmed: NDArray[Any], degraded: NDArray[Any]) -> float:
     """The threshold that misjudges the fewest photos, and lies farthest from any, but lets all pass that are harmed."""
     ordered = np.unique(np.concatenate([clean, degraded]))
+    ordered = np.append(ordered, ordered[-1] + 1)  # to let everything pass, if need be
     gaps = [(low, high) for low, high in pairwise(ordered) if low >= harmed.max(initial=-np.inf)]
     mistakes = [(clean > low).sum() + (degraded <= low).sum() for low, _ in gaps]
     low, high = max(

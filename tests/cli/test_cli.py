@@ -42,7 +42,13 @@ def test_restore_reports_as_json(command: Run, photo_file: Path, weights: Path, 
     assert json.loads(printed) == json.loads(report.read_text())
     summary = json.loads(printed)
     assert summary["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert summary["settings"] == {"tile": "auto", "overlap": 64, "precision": "fp32", "device": "auto"}
+    assert summary["settings"] == {
+        "tile": "auto",
+        "overlap": 64,
+        "precision": "fp32",
+        "device": "auto",
+        "keep_clean": True,
+    }
     (file,) = summary["files"]
     assert (file["read"]["width"], file["read"]["height"], file["error"]) == (30, 20, None)
     assert (file["read"]["format"], file["read"]["depth"], file["read"]["channels"]) == ("PNG", "uint8", 3)

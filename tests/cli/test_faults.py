@@ -1,5 +1,6 @@
 """A folder run that is killed, stopped, short of disk or not alone: whole files or none, and a way to go on."""
 
+import json
 import os
 import resource
 import signal
@@ -86,10 +87,12 @@ def test_a_run_that_was_killed_is_gone_on_with_to_the_same_bytes(
 def test_a_run_that_is_stopped_leaves_whole_files_only(
     start: Start, tmp_path: Path, undisturbed: dict[str, bytes], number: signal.Signals, expected: int
 ) -> None:
-    code, errors = end_after(start(tmp_path / "out"), 2, number)
+    report = tmp_path / "report.json"
+    code, errors = end_after(start(tmp_path / "out", "--report", report), 2, number)
     assert code == expected
     assert errors.startswith("pellucid: stopped after ")
     assert errors.count("\n") == 1
+    assert len(json.loads(report.read_text())["files"]) >= 2
     assert contents(tmp_path / "out").items() < undisturbed.items()
 
 

@@ -43,6 +43,7 @@ def degrade(
     from pellucid.cli.streams import standard_streams
     from pellucid.degrade import compose, degrade_photo
     from pellucid.inference.files import process_files
+    from pellucid.inference.results import FileResult
 
     chosen = _chosen(
         levels={
@@ -72,11 +73,12 @@ def degrade(
         own = random.Random(f"{seed}/{job.source.name}").getrandbits(62)  # so it is the same in any folder
         return degrade_photo(photo, chosen, seed=own)
 
+    results: list[FileResult] = []
     with (
         standard_streams(inputs, output, max_pixels=handling.max_pixels, as_json=as_json) as streams,
         FileProgress() as progress,
     ):
-        results = options.show_results(
+        options.show_results(
             map(
                 streams.named,
                 process_files(
@@ -89,6 +91,7 @@ def degrade(
                     on_start=progress.start,
                 ),
             ),
+            into=results,
             on_result=progress.finish,
             quiet=as_json or streams.is_output,
             keep=as_json,

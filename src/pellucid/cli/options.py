@@ -131,14 +131,17 @@ def file_options(
 
 
 def show_results(
-    results: "Iterable[FileResult]", *, on_result: "Callable[[FileResult], None]", quiet: bool, keep: bool
-) -> "list[FileResult]":
+    results: "Iterable[FileResult]",
+    *,
+    into: "list[FileResult]",
+    on_result: "Callable[[FileResult], None]",
+    quiet: bool,
+    keep: bool,
+) -> None:
     """Print where each picture went, as it is done, unless quiet; and what went wrong, always, and again in the end.
 
-    Returns:
-        All results if they are to be kept; otherwise those that failed, for there may be very many.
+    All results go ``into`` a list if they are to be kept; otherwise those that failed, for there may be very many.
     """
-    kept: list[FileResult] = []
     failed: list[str] = []
     count = skipped = 0
     try:
@@ -147,7 +150,7 @@ def show_results(
             skipped += result.skipped
             on_result(result)
             if keep or result.error:
-                kept.append(result)
+                into.append(result)
             if result.error:
                 failed.append(printable(result.error))
                 typer.echo(f"pellucid: {failed[-1]}", err=True)
@@ -162,7 +165,6 @@ def show_results(
         typer.echo(f"pellucid: {len(failed)} of {count} failed:", err=True)
         more = [f"and {len(failed) - REPEATED} more, named above"] if len(failed) > REPEATED else []
         typer.echo("\n".join(f"  {line}" for line in failed[:REPEATED] + more), err=True)
-    return kept
 
 
 def printable(text: str) -> str:

@@ -34,7 +34,7 @@ def restore(
     from pellucid.checkpoints import file_digest
     from pellucid.cli.progress import FileProgress
     from pellucid.cli.streams import standard_streams
-    from pellucid.inference import restore_files
+    from pellucid.inference import FileResult, restore_files
 
     if report:
         options.check_replaceable(report, ".json", overwrite=overwrite)
@@ -50,27 +50,6 @@ def restore(
     weights, restorer = options.load_restorer(
         model, task, tile=tile, overlap=overlap, precision=precision, device=device, keep_clean=keep_clean
     )
-    with (
-        standard_streams(inputs, output, max_pixels=handling.max_pixels, as_json=as_json) as streams,
-        FileProgress() as progress,
-    ):
-        results = options.show_results(
-            map(
-                streams.named,
-                restore_files(
-                    streams.inputs,
-                    streams.output,
-                    restorer=restorer,
-                    options=handling,
-                    on_plan=streams.checked(progress.plan),
-                    on_start=progress.start,
-                    on_tile=progress.advance,
-                ),
-            ),
-            on_result=progress.finish,
-            quiet=as_json or streams.is_output,
-            keep=as_json or report is not None,
-        )
     settings = {
         "tile": tile,
         "overlap": overlap,
@@ -79,10 +58,38 @@ def restore(
         "keep_clean": keep_clean,
     }
     described = {"pellucid": __version__, "model": weights, "sha256": file_digest(weights), "settings": settings}
-    summary = options.to_json(described | {"files": [asdict(result) for result in results]})
+    results: list[FileResult] = []
+
+    def summary() -> str:
+        return options.to_json(described | {"files": [asdict(result) for result in results]})
+
+    try:
+        with (
+            standard_streams(inputs, output, max_pixels=handling.max_pixels, as_json=as_json) as streams,
+            FileProgress() as progress,
+        ):
+            options.show_results(
+                map(
+                    streams.named,
+                    restore_files(
+                        streams.inputs,
+                        streams.output,
+                        restorer=restorer,
+                        options=handling,
+                        on_plan=streams.checked(progress.plan),
+                        on_start=progress.start,
+                        on_tile=progress.advance,
+                    ),
+                ),
+                into=results,
+                on_result=progress.finish,
+                quiet=as_json or streams.is_output,
+                keep=as_json or report is not None,
+            )
+    finally:  # a run that is stopped reports what it did
+        if report and results:
+            options.write_text(report, f"{summary()}\n")
     if as_json:
-        typer.echo(summary)
-    if report:
-        options.write_text(report, f"{summary}\n")
+        typer.echo(summary())
     if any(result.error for result in results):
         raise typer.Exit(1)

@@ -59,7 +59,7 @@ class Watch:
     def pass_for_clean(self) -> None:
         """Record that the picture is given back as it was, and say so."""
         self.taken_for_clean = True
-        log.info("nothing to restore was found, so it is left as it is (--no-keep-clean restores it all the same)")
+        log.warning("nothing to mend was found, so it is left as it is; --no-keep-clean restores it all the same")
 
     def note(self, box: Box, problem: Problem, remedy: Remedy) -> None:
         """Record an event."""
