@@ -75,10 +75,11 @@ def build_network(checkpoint: Checkpoint, **overrides: Any) -> nn.Module:
             log.info("%s does not record %s: assumed %s (override with %s=...)", checkpoint.path, field, value, field)
     network = build(config)
     _check_fit(checkpoint, network.state_dict())
-    if "working_side" in checkpoint.metadata:
-        network.working_side = int(checkpoint.metadata["working_side"])  # pyright: ignore[reportAttributeAccessIssue]
-    if checkpoint.detector is not None:
-        network.detector = checkpoint.detector  # pyright: ignore[reportAttributeAccessIssue]
+    side = checkpoint.metadata.get("working_side")
+    told = {"working_side": None if side is None else int(side), "detector": checkpoint.detector}
+    for name, value in told.items():
+        if value is not None:
+            setattr(network, name, value)
     network.load_state_dict({key: tensor.float() for key, tensor in checkpoint.state.items()})
     return network.eval()
 
