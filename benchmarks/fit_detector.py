@@ -2,9 +2,10 @@
 
     python benchmarks/fit_detector.py runs/derain/model.safetensors derain --data PHOTOS --val OTHER_PHOTOS
 
-It is fitted to the photos of ``--data`` and to what the recipe does to them. Its threshold is the one that misjudges
-the fewest photos of ``--val``, clean and degraded, among those that let every clean one pass that the network would
-harm. Photos named in ``--degraded`` are neither. Prints what passes, and writes the detector into the weights file.
+It is fitted to the photos of ``--data`` and to what the recipe does to them. Its threshold lets every clean photo of
+``--val`` pass that the network would harm, the fewest degraded ones, and then as many clean ones as it can. Photos
+named in ``--without`` do not count: those that are degraded, or look it so much that no threshold tells them from such.
+Prints what passes, and writes the detector into the weights file.
 """
 
 import argparse
@@ -39,6 +40,11 @@ def always(degrade: Degradations) -> Degradations:
     return {first: {**degrade[first], "probability": 1.0}, **{name: degrade[name] for name in others}}
 
 
+def of_whole_scenes(degrade: Degradations) -> Degradations:
+    """The same for whole pictures: haze of a crop is drawn from that of a larger scene."""
+    return {name: {**options, "window": (1.0, 1.0)} if name == "haze" else options for name, options in degrade.items()}
+
+
 def evidence(restorer: Restorer, detector: Detector, photos: list[NDArray[Any]], degrade: Degradations) -> NDArray[Any]:
     """What the detector finds in each photo, degraded."""
     degradation, rng, found = compose(degrade), torch.Generator().manual_seed(SEED), list[float]()
@@ -53,11 +59,11 @@ def evidence(restorer: Restorer, detector: Detector, photos: list[NDArray[Any]],
 
 
 def choose(clean: NDArray[Any], harmed: NDArray[Any], degraded: NDArray[Any]) -> float:
-    """The threshold that misjudges the fewest photos, and lies farthest from any, but lets all pass that are harmed."""
+    """A threshold that lets all harmed photos pass, the fewest degraded ones, and then the most clean ones."""
     ordered = np.unique(np.concatenate([clean, degraded]))
     ordered = np.append(ordered, ordered[-1] + 1)  # to let everything pass, if need be
     gaps = [(low, high) for low, high in pairwise(ordered) if low >= harmed.max(initial=-np.inf)]
-    mistakes = [(clean > low).sum() + (degraded <= low).sum() for low, _ in gaps]
+    mistakes = [((degraded <= low).sum(), (clean > low).sum()) for low, _ in gaps]
     low, high = max(
         (gap for gap, count in zip(gaps, mistakes, strict=True) if count == min(mistakes)),
         key=lambda gap: gap[1] - gap[0],
@@ -71,7 +77,7 @@ def main() -> None:
     parser.add_argument("recipe")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--val", type=Path, required=True)
-    parser.add_argument("--degraded", nargs="*", default=[], help="names of photos in --val that are not clean")
+    parser.add_argument("--without", nargs="*", default=[], help="names of photos in --val that are not to count")
     parser.add_argument("--views", type=int, default=6, help="of each photo")
     parser.add_argument("--precision", default="fp32")
     arguments = parser.parse_args()
@@ -81,16 +87,17 @@ def main() -> None:
     restorer = Restorer(network, precision=arguments.precision, keep_clean=False)
     data = RECIPES[arguments.recipe](arguments.data, arguments.val, Path("unused")).data
     assert data.degrade is not None
-    detector = fit_detector(restorer, clean_photos(arguments.data), always(data.degrade), views=arguments.views)
+    degrade = of_whole_scenes(always(data.degrade))
+    detector = fit_detector(restorer, clean_photos(arguments.data), degrade, views=arguments.views)
 
     paths = clean_photos(arguments.val)
     photos = [read_photo(path).pixels for path in paths]
     changes = np.array([psnr(restorer.restore_array(pixels), pixels) for pixels in photos])
     clean = evidence(restorer, detector, photos, {})
-    is_clean = np.array([path.stem not in arguments.degraded for path in paths])
-    levels = {name: options for name, options in data.val_degrade.items() if name != "clean"}
+    counts = np.array([path.stem not in arguments.without for path in paths])
+    levels = {name: of_whole_scenes(options) for name, options in data.val_degrade.items() if name != "clean"}
     found = {name: evidence(restorer, detector, photos, options) for name, options in levels.items()}
-    threshold = choose(clean[is_clean], clean[is_clean & (changes < HARM)], np.concatenate(list(found.values())))
+    threshold = choose(clean[counts], clean[counts & (changes < HARM)], np.concatenate(list(found.values())))
     for i in clean.argsort()[::-1][:8]:
         print(f"{paths[i].name}: {changes[i]:.1f} dB, evidence {clean[i] - threshold:.2f}")
     for name, values in {"clean": clean, **found}.items():
