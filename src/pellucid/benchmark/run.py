@@ -187,7 +187,7 @@ class Trial:
             "tile": restorer.tile,
             "overlap": restorer.overlap,
             "working_side": restorer.working_side,
-            "keep_clean": restorer.keep_clean,
+            "detector": restorer.detector.digest if restorer.detector and restorer.keep_clean else None,
             "precision": restorer.precision,
             "device": self.subject.device.type,
             "self_ensemble": self.subject.self_ensemble,

@@ -55,6 +55,10 @@ def benchmark(
     self_ensemble: Annotated[
         bool, typer.Option("--self-ensemble", help="Mean over the 8 flips and turns of each picture: 8 times the cost.")
     ] = False,
+    keep_clean: Annotated[
+        bool,
+        typer.Option(help="Leave alone what the weights take for clean, as restore does. Default: test the network."),
+    ] = False,
     protocol: Annotated[
         str | None, typer.Option("--protocol", help="Of PSNR and SSIM. Default: the benchmark's own.")
     ] = None,
@@ -90,7 +94,9 @@ def benchmark(
     subjects: dict[str | None, Subject] = {}
     for each in dict.fromkeys(tasks.values()):
         restorer_tile = "auto" if tile == "paper" else tile
-        weights, restorer = options.load_restorer(model, each, tile=restorer_tile, precision=precision, device=device)
+        weights, restorer = options.load_restorer(
+            model, each, tile=restorer_tile, precision=precision, device=device, keep_clean=keep_clean
+        )
         subjects[each] = Subject(
             name=weights.stem, restorer=restorer, paper_tiles=tile == "paper", self_ensemble=self_ensemble
         )

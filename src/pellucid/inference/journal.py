@@ -108,5 +108,5 @@ def recipe_of(restorer: Restorer) -> str:
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     settings = {each.name: getattr(restorer, each.name) for each in fields(restorer) if each.init}
     del settings["network"]
-    digest.update(f"{settings} {restorer.working_side} {restorer.detector}".encode())
+    digest.update(f"{settings} {restorer.working_side} {restorer.detector and restorer.detector.digest}".encode())
     return digest.hexdigest()

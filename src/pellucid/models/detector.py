@@ -5,6 +5,7 @@ as a whole, the averages of its deepest features are evidence enough for a linea
 Alain and Bengio ("Understanding intermediate layers using linear classifier probes", 2016).
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +25,12 @@ class Detector:
 
     weight: Tensor
     bias: Tensor
+
+    @property
+    def digest(self) -> str:
+        """Tells this detector from another."""
+        data = torch.cat([self.weight.cpu(), self.bias.cpu()[None]]).numpy().tobytes()
+        return hashlib.sha256(data).hexdigest()[:12]
 
     def evidence(self, features: Tensor) -> float:
         """That a picture is degraded, from the features (N, F) of some views of it: log-odds, 0 being the verge."""
