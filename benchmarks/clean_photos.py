@@ -2,8 +2,8 @@
 
     python benchmarks/clean_photos.py --photos DATA/val
 
-For each model: how many photos its detector passes through untouched, and of the others, the PSNR in dB against what they
-were: the lowest, the mean, and how many are below 38 dB.
+For each model: how many photos its detector passes through untouched, and of the others, the PSNR in dB against what
+they were: the lowest, the mean, and how many are below 38 dB.
 """
 
 import argparse
