@@ -9,7 +9,7 @@ RNG = np.random.default_rng(9)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 5), (33, 17), (64, 64)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 5), (33, 17), (64, 64), (515, 3)])
 def test_visible_pixels_stay_and_others_become_like_them(dtype, shape):
     top = 1 if dtype == "float32" else np.iinfo(dtype).max
     pixels = (RNG.random((*shape, 3)) * top).astype(dtype)

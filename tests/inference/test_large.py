@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from pellucid.errors import ImageError, RestoreError
 from pellucid.imaging import Photo, read_photo, strips, write_photo
-from pellucid.imaging.strips import open_strips
+from pellucid.imaging.metadata import JpegSettings
+from pellucid.imaging.strips import open_strips, write_strips
 from pellucid.inference import Restorer
 from pellucid.inference.guard import Watch
 from pellucid.inference.large import restore_strips
@@ -158,6 +160,19 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(error):
             restore_strips(Restorer(Broken(), tile=64), opened, tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["in.png"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"dpi": (70000.0, 300.0)}, {"jpeg": JpegSettings(tables=(), subsampling=0, channels=3)}],
+    ids=["dpi", "tables"],
+)
+def test_jpegs_of_odd_settings_can_be_written(tmp_path: Path, odd: dict[str, Any]) -> None:
+    pixels = photo().pixels
+    write_strips(replace(photo(), **odd), iter([pixels]), tmp_path / "out.jpg")
+    result = read_photo(tmp_path / "out.jpg")
+    assert np.abs(result.pixels.astype(int) - pixels).mean() < 12
+    assert result.dpi in (None, (200.0, 200.0))
 
 
 def test_a_picture_cut_short_is_an_error(tmp_path: Path) -> None:

@@ -214,7 +214,9 @@ def _write_jpeg(photo: Photo, strips: Iterable[NDArray[Any]], path: Path, qualit
 
 
 def quality_of(jpeg: JpegSettings) -> int:
-    """The quality, 1 to 100, that comes nearest to a JPEG's luminance table on the usual scale."""
+    """The quality, 1 to 100, that comes nearest to a JPEG's luminance table on the usual scale; 95 without a table."""
+    if not jpeg.tables or not any(jpeg.tables[0]):
+        return 95
     ratio = 100 * sum(jpeg.tables[0][: len(_LUMINANCE)]) / sum(_LUMINANCE)
     return min(max(round((200 - ratio) / 2 if ratio <= 100 else 5000 / ratio), 1), 100)
 
@@ -227,7 +229,10 @@ def _skip_jfif(encoded: IO[bytes]) -> None:
 
 def _jpeg_segments(photo: Photo) -> Iterator[bytes]:
     """Resolution, EXIF, XMP and ICC profile, each behind its marker."""
-    unit, across, down = (0, 1, 1) if photo.dpi is None else (1, *(round(dpi) for dpi in photo.dpi))
+    across, down = (1, 1) if photo.dpi is None else (round(dpi) for dpi in photo.dpi)
+    unit = int(photo.dpi is not None)
+    if not (1 <= across < 2**16 and 1 <= down < 2**16):  # no such number has a place
+        unit, across, down = 0, 1, 1
     payloads = [(0xE0, struct.pack(">5sHBHHBB", b"JFIF", 0x0102, unit, across, down, 0, 0))]
     if photo.exif is not None:
         payloads.append((0xE1, photo.exif))
