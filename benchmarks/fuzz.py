@@ -44,6 +44,7 @@ SECONDS = 10.0  # for each file, which is given up then
 PATIENCE = 40.0  # seconds after which the process is killed
 MEMORY = 2**30  # of address space, beyond what the process has when it begins
 BEYOND_LIMITS = ("fit in memory", "more memory", "enough memory", "longer than")
+OF_THE_RESULT = "holds at most"  # a picture with more than its own format can have
 LARGEST_SEED = 2**18  # bytes: what takes long without damage tells nothing
 MAX_PIXELS = 16_000_000
 ABSURD = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -235,7 +236,8 @@ def fault_of(result: FileResult, source: Path) -> str | None:
         except Exception as problem:
             return f"the result cannot be read: {problem}"
         return None
-    if "\n" in error or not error.startswith(str(source)):
+    about = str(source.with_name("restored") / source.name) if OF_THE_RESULT in error else str(source)
+    if "\n" in error or not error.startswith(about):
         return f"no line about the file: {error!r}"
     return error if any(limit in error for limit in BEYOND_LIMITS) else None
 
