@@ -202,7 +202,7 @@ def work(numbers: range, seed: int, state: Path, seeds: list[Path], results: IO[
     log.addHandler(tracebacks)
     log.setLevel(logging.DEBUG)
     log.propagate = False
-    restorer, usually_large = Restorer(Unchanged(), tile=512, device="cpu"), strips.LARGE
+    restorer, usually_large = Restorer(Unchanged(), tile=320, device="cpu"), strips.LARGE
     options = FileOptions(existing="overwrite", max_pixels=MAX_PIXELS, timeout=SECONDS)
     list(
         restore_files([seeds[0]], state / "first.png", restorer=restorer, options=options)
