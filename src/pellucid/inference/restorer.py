@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SMALLEST_TILE = 64
+ROWS_AT_ONCE = 64  # of results: pictures may be far wider than tiles
 LARGEST_TILE = {"cpu": 320, "cuda": 1088}  # beyond, time per pixel rises (CPU: caches) or hardly falls (GPU)
 VIEWS, VIEW = 6, 256  # how many, and of how many pixels a side, a picture is judged by
 GOLDEN_RATIO = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly
@@ -202,8 +203,9 @@ class Restorer:
                     if on_tile:
                         on_tile(_new_pixels(rows, row) * _new_pixels(columns, i))
             finished = rows.spans[row + 1][0] - top if row + 1 < len(rows.spans) else len(band)
-            done = band[:finished]
-            yield top, done + to_float(pixels[top : top + finished]) if blends_changes else done
+            for start in range(0, finished, ROWS_AT_ONCE):
+                place, done = top + start, band[start : min(start + ROWS_AT_ONCE, finished)]
+                yield place, done + to_float(pixels[place : place + len(done)]) if blends_changes else done
             carried = band[finished:]
 
     @property
