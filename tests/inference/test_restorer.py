@@ -207,9 +207,12 @@ def test_what_the_detector_takes_for_clean_is_passed_through(
     network.working_side = working_side
     assert not np.array_equal(Restorer(network, tile=64).restore_array(dark), dark)
     network.detector = Detector(torch.tensor([1.0] * 3 + [0.0] * 9), torch.tensor(-1.5))  # bright is degraded
-    restorer, watch = Restorer(network, tile=64), Watch()
-    restored = restorer.restore_array(dark, watch=watch)
+    restorer, watch, done = Restorer(network, tile=64), Watch(), list[int]()
+    restored = restorer.restore_array(dark, on_tile=done.append, watch=watch)
     assert watch.taken_for_clean
+    assert sum(done) == 700 * 300
+    with pytest.raises(RestoreError, match="takes images of 3 channels, not 4"):
+        restorer.restore_array(np.zeros((9, 9, 4), dtype))
     assert np.array_equal(restored, dark)
     assert not np.shares_memory(restored, dark)
     assert not np.array_equal(restorer.restore_array(bright), bright)

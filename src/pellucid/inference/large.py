@@ -62,7 +62,7 @@ def _restored(restorer: Restorer, strips: Strips, on_tile: OnTile | None, watch:
     seen = strips if encoding is None else _Encoded(strips, encoding)
     if restorer.keep_clean and restorer.is_clean(seen):
         watch.pass_for_clean()
-        yield from _untouched(strips)
+        yield from _untouched(strips, on_tile)
         return
     for top, rows in restorer.restore_rows(seen, on_tile=on_tile, watch=watch):
         place = slice(top, top + len(rows))
@@ -70,11 +70,14 @@ def _restored(restorer: Restorer, strips: Strips, on_tile: OnTile | None, watch:
         yield _with_alpha(rows, strips, place)
 
 
-def _untouched(strips: Strips) -> Iterator[NDArray[Any]]:
+def _untouched(strips: Strips, on_tile: OnTile | None) -> Iterator[NDArray[Any]]:
     height = 256
     for top in range(0, len(strips), height):
         place = slice(top, top + height)
-        yield _with_alpha(strips[place], strips, place)
+        rows = strips[place]
+        yield _with_alpha(rows, strips, place)
+        if on_tile:
+            on_tile(rows.shape[0] * rows.shape[1])
 
 
 def _with_alpha(rows: NDArray[Any], strips: Strips, place: slice) -> NDArray[Any]:

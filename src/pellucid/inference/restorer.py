@@ -117,6 +117,8 @@ class Restorer:
         watch = watch or Watch()
         if self.keep_clean and self.is_clean(pixels):
             watch.pass_for_clean()
+            if on_tile:
+                on_tile(pixels.shape[0] * pixels.shape[1])
             return pixels.copy()
         restored = np.empty((*pixels.shape[:2], self._channels_out(pixels.shape[2])), pixels.dtype)
         for top, rows in self.restore_rows(pixels, on_tile=on_tile, watch=watch):
@@ -124,7 +126,12 @@ class Restorer:
         return restored
 
     def is_clean(self, pixels: Rows) -> bool:
-        """Whether the weights can tell that nothing is in a picture (H, W, C) that their network could mend."""
+        """Whether the weights can tell that nothing is in a picture (H, W, C) that their network could mend.
+
+        Raises:
+            RestoreError: a picture of other channels than the network takes.
+        """
+        self._check_channels(pixels)
         if self.detector is None:
             return False
         return self.detector.evidence(torch.cat([self.features(view) for view in self.views(pixels)])) <= 0
@@ -154,9 +161,7 @@ class Restorer:
         Yields:
             The number of the first row, and the rows from there on, (H, W, C).
         """
-        grey_fits = pixels.shape[2] == 1 and self.channels == 3  # two views of a dual pixel are no colours
-        if self.channels not in (1, pixels.shape[2]) and not grey_fits:
-            raise RestoreError(f"this network takes images of {self.channels} channels, not {pixels.shape[2]}")
+        self._check_channels(pixels)
         side = self.working_side or max(pixels.shape[:2])
         is_larger = max(pixels.shape[:2]) > side
         watch = watch or Watch()
@@ -229,6 +234,11 @@ class Restorer:
     @property
     def _config(self) -> Any:
         return self.network.config
+
+    def _check_channels(self, pixels: Rows) -> None:
+        grey_fits = pixels.shape[2] == 1 and self.channels == 3  # two views of a dual pixel are no colours
+        if self.channels not in (1, pixels.shape[2]) and not grey_fits:
+            raise RestoreError(f"this network takes images of {self.channels} channels, not {pixels.shape[2]}")
 
     def _channels_out(self, channels: int) -> int:
         """Channels of the result for an image of so many: another number only for dual-pixel networks."""
