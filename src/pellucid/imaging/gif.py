@@ -215,19 +215,21 @@ def _indexed(photo: Photo, *, with_transparency: bool) -> tuple[Image.Image, int
         return Image.fromarray(photo.pixels[:, :, 0]), None, True
     room = 256 - with_transparency
     colours = np.ascontiguousarray(np.broadcast_to(photo.pixels, (photo.height, photo.width, 3)))
-    codes = colours.astype(np.uint32) @ np.array((65536, 256, 1), np.uint32)
+    codes = colours[:, :, 2].astype(np.uint32)
+    for channel, shift in ((0, 16), (1, 8)):
+        codes |= colours[:, :, channel].astype(np.uint32) << shift
     if hidden is not None:
         codes[hidden] = codes[~hidden][0] if not hidden.all() else 0
-    palette, indices = np.unique(codes, return_inverse=True)
+    palette = np.unique(codes)
     exact = len(palette) <= room
     if exact:
+        indices = np.searchsorted(palette, codes).astype(np.uint8)
         entries = np.stack([palette >> 16, palette >> 8, palette], axis=1).astype(np.uint8).tobytes()
     else:
         rgb = Image.fromarray(colours)
         reduced = rgb.quantize(room)
-        indices = np.asarray(rgb.quantize(palette=reduced, dither=Image.Dither.FLOYDSTEINBERG))
+        indices = np.array(rgb.quantize(palette=reduced, dither=Image.Dither.FLOYDSTEINBERG))
         entries = bytes(reduced.getpalette() or ())[: 3 * room]
-    indices = indices.reshape(photo.height, photo.width).astype(np.uint8)
     transparency = len(entries) // 3 if with_transparency else None
     if hidden is not None and transparency is not None:
         indices[hidden] = transparency

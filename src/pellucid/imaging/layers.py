@@ -7,6 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+ROWS_AT_ONCE = 64  # that are held as floats
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
@@ -62,7 +64,9 @@ def laid_over(
         before = canvas.copy() if layer.after == "restore" else None
         target = canvas[layer.place]
         fresh = fresh[: target.shape[0], : target.shape[1]]
-        target[:] = _over(fresh, target) if layer.blends else fresh
+        for top in range(0, len(target), ROWS_AT_ONCE):
+            rows = slice(top, top + ROWS_AT_ONCE)
+            target[rows] = _over(fresh[rows], target[rows]) if layer.blends else fresh[rows]
         yield canvas[:, :, :-1].copy(), canvas[:, :, -1].copy()
         if layer.after == "clear":
             target[:] = 0
