@@ -8,9 +8,10 @@ from scipy import ndimage
 
 from pellucid.checkpoints import load_network, save_network
 from pellucid.degrade import compose
+from pellucid.errors import CheckpointError
 from pellucid.inference import Restorer
 from pellucid.models import create_network
-from pellucid.models.detector import pooled_features
+from pellucid.models.detector import Detector, pooled_features
 from pellucid.training.detector import fit_detector
 
 from conftest import TINY_AST
@@ -63,3 +64,16 @@ def test_weights_files_hold_it_at_full_precision(tmp_path: Path) -> None:
     assert torch.equal(loaded.detector.weight, network.detector.weight)
     assert torch.equal(loaded.detector.bias, network.detector.bias)
     assert "detector.weight" not in loaded.state_dict()
+
+
+def test_a_detector_of_other_features_is_refused(tmp_path: Path) -> None:
+    for name, network in {
+        "other": create_network("ast-t", **TINY_AST),
+        "none": create_network(
+            "restormer", dim=4, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, heads=(1, 1, 1, 1)
+        ),
+    }.items():
+        network.detector = Detector(torch.zeros(7), torch.zeros(()))
+        save_network(network, tmp_path / name, task="denoise", licence="CC0")
+        with pytest.raises(CheckpointError, match=r"its detector weighs \(7,\) features, not"):
+            load_network(tmp_path / name)

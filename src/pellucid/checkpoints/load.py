@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pellucid.checkpoints.read import StoredWeights, read_weights
 from pellucid.errors import CheckpointError, PellucidError
-from pellucid.models.detector import TENSORS, Detector
+from pellucid.models.detector import TENSORS, Detector, pooled_feature_count
 from pellucid.models.family import Family
 from pellucid.models.registry import FAMILIES, build, with_overrides
 
@@ -75,6 +75,7 @@ def build_network(checkpoint: Checkpoint, **overrides: Any) -> nn.Module:
             log.info("%s does not record %s: assumed %s (override with %s=...)", checkpoint.path, field, value, field)
     network = build(config)
     _check_fit(checkpoint, network.state_dict())
+    _check_detector(checkpoint, network)
     side = checkpoint.metadata.get("working_side")
     told = {"working_side": None if side is None else int(side), "detector": checkpoint.detector}
     for name, value in told.items():
@@ -153,6 +154,18 @@ def _check_fit(checkpoint: Checkpoint, expected: Mapping[str, Tensor]) -> None:
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise CheckpointError(f"{checkpoint.path}: looks like {checkpoint.family.name}, but {faults[0]}{more}")
+
+
+def _check_detector(checkpoint: Checkpoint, network: nn.Module) -> None:
+    """The detector weighs as many features as the network has."""
+    detector = checkpoint.detector
+    if detector is None:
+        return
+    expected = (pooled_feature_count(network),)
+    if (tuple(detector.weight.shape), tuple(detector.bias.shape)) != (expected, ()):
+        raise CheckpointError(
+            f"{checkpoint.path}: its detector weighs {_shape(detector.weight)} features, not {expected}"
+        )
 
 
 def _name(checkpoint: Checkpoint, key: str) -> str:

@@ -37,6 +37,15 @@ class Detector:
         return float((features @ self.weight + self.bias).mean())
 
 
+def pooled_feature_count(network: nn.Module) -> int:
+    """How many features ``pooled_features`` gives for a network; 0 for one without ``encode``."""
+    if not hasattr(network, "encode"):
+        return 0
+    channels = int(network.config.in_channels)  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
+    with torch.inference_mode():
+        return pooled_features(network, torch.zeros(1, channels, 1, 1)).shape[1]
+
+
 def pooled_features(network: nn.Module, images: Tensor) -> Tensor:
     """Mean and standard deviation over all places of a network's two deepest stages: (B, C, H, W) → (B, F) float32.
 
