@@ -70,7 +70,7 @@ def test_a_detector_of_other_features_is_refused(tmp_path: Path) -> None:
     for name, network in {
         "other": create_network("ast-t", **TINY_AST),
         "none": create_network(
-            "restormer", dim=4, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, heads=(1, 1, 1, 1)
+            "restormer", dim=4, num_blocks=(1, 1, 1, 1), num_refinement_blocks=1, num_heads=(1, 1, 1, 1)
         ),
     }.items():
         network.detector = Detector(torch.zeros(7), torch.zeros(()))
