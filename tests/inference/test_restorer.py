@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -277,6 +279,19 @@ def test_what_lies_below_transparency_does_not_bleed_into_what_is_seen(identity:
     restored = Restorer(Blurred(), tile=64).restore(Photo(pixels=pixels, alpha=alpha))
     np.testing.assert_array_equal(restored.pixels, pixels)
     np.testing.assert_array_equal(restored.alpha, alpha)
+
+
+def test_very_wide_pictures_take_no_more_memory_than_a_row_of_tiles(identity: Identity) -> None:
+    pixels = np.zeros((120, 60_000, 3), np.uint8)
+    alpha = np.zeros((120, 60_000), np.uint8)
+    alpha[::2] = 255
+    restorer, photo = Restorer(identity, tile=320), Photo(pixels=pixels, alpha=alpha)
+    restorer.restore(Photo(pixels=pixels[:, :500], alpha=alpha[:, :500]))  # what is allocated once
+    tracemalloc.start()
+    restorer.restore(photo)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 24 * alpha.size  # 12 of them are the row as floats
 
 
 class Noted(Identity):

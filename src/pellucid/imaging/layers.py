@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-ROWS_AT_ONCE = 64  # that are held as floats
+from pellucid.imaging.rows import rows_at_once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +64,7 @@ def laid_over(
         before = canvas.copy() if layer.after == "restore" else None
         target = canvas[layer.place]
         fresh = fresh[: target.shape[0], : target.shape[1]]
-        for top in range(0, len(target), ROWS_AT_ONCE):
-            rows = slice(top, top + ROWS_AT_ONCE)
+        for rows in rows_at_once(*target.shape[:2]):
             target[rows] = _over(fresh[rows], target[rows]) if layer.blends else fresh[rows]
         yield canvas[:, :, :-1].copy(), canvas[:, :, -1].copy()
         if layer.after == "clear":

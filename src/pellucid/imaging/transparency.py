@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.imaging.color import to_depth, to_float
-
-STRIP = 256  # rows that are held as floats; an even number
+from pellucid.imaging.rows import rows_at_once
 
 
 def fill_transparent(pixels: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
@@ -26,13 +25,13 @@ def fill_transparent(pixels: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
     visible = alpha > 0
     if visible.all() or not visible.any():
         return pixels
-    strips = [slice(top, top + STRIP) for top in range(0, len(pixels), STRIP)]
+    strips = list(rows_at_once(*alpha.shape))
     halves = [_halved(to_float(pixels[strip]), visible[strip]) for strip in strips]
     half = _filled(*(np.concatenate(parts) for parts in zip(*halves, strict=True)))
     filled = pixels.copy()
     for strip in strips:
         hidden = ~visible[strip]
-        near = _doubled(half[strip.start // 2 : strip.stop // 2], hidden.shape)
+        near = _doubled(half[strip.start // 2 : -(-strip.stop // 2)], hidden.shape)
         filled[strip][hidden] = to_depth(near[hidden], pixels.dtype)
     return filled
 

@@ -20,11 +20,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.imaging import to_float
+from pellucid.imaging.rows import rows_at_once
 from pellucid.imaging.strips import Rows
 
 RADIUS = 3  # pixels of the small copy: half the side of the windows in which the fit is made
 TRUST = 1e-4  # variance of a window, (2.5 of 255)², from which on its own slope counts more than the picture's
-STRIP = 64  # rows that are held as floats
 
 
 def carry_over(
@@ -43,10 +43,10 @@ def carry_over(
     offset = after - slope * before  # shrunk again, the result is what the network gave
     height, width, _ = pixels.shape
     columns = _places(np.arange(width), width, slope.shape[1])
-    for top in range(0, height, STRIP):
-        strip = to_float(pixels[top : top + STRIP])
-        rows = _places(np.arange(top, top + len(strip)), height, slope.shape[0])
-        yield top, _enlarged(slope, rows, columns) * strip + _enlarged(offset, rows, columns)
+    for place in rows_at_once(height, width):
+        strip = to_float(pixels[place])
+        rows = _places(np.arange(place.start, place.stop), height, slope.shape[0])
+        yield place.start, _enlarged(slope, rows, columns) * strip + _enlarged(offset, rows, columns)
 
 
 def _local_slope(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:

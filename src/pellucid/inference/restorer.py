@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pellucid.errors import ConfigError, ImageError, RestoreError
 from pellucid.imaging import Encoding, Photo, fill_transparent, shrink, to_depth, to_float
+from pellucid.imaging.rows import rows_at_once
 from pellucid.imaging.strips import Rows
 from pellucid.inference.guard import HARMLESS, Box, Watch, find_problem
 from pellucid.inference.overview import carry_over
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SMALLEST_TILE = 64
-ROWS_AT_ONCE = 64  # of results: pictures may be far wider than tiles
 LARGEST_TILE = {"cpu": 320, "cuda": 1088}  # beyond, time per pixel rises (CPU: caches) or hardly falls (GPU)
 VIEWS, VIEW = 6, 256  # how many, and of how many pixels a side, a picture is judged by
 GOLDEN_RATIO = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly
@@ -208,8 +208,8 @@ class Restorer:
                     if on_tile:
                         on_tile(_new_pixels(rows, row) * _new_pixels(columns, i))
             finished = rows.spans[row + 1][0] - top if row + 1 < len(rows.spans) else len(band)
-            for start in range(0, finished, ROWS_AT_ONCE):
-                place, done = top + start, band[start : min(start + ROWS_AT_ONCE, finished)]
+            for rows_done in rows_at_once(finished, width):
+                place, done = top + rows_done.start, band[rows_done]
                 yield place, done + to_float(pixels[place : place + len(done)]) if blends_changes else done
             carried = band[finished:]
 
