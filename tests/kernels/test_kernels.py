@@ -1,16 +1,25 @@
 """Every fused operation against the block that is its specification, in values and gradients."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from pellucid.blocks.attention import WindowAttention
-from pellucid.blocks.feedforward import FRFN
+from pellucid.blocks.attention import TransposedAttention, WindowAttention
+from pellucid.blocks.feedforward import FRFN, GDFN, GroupedFRFN
 from pellucid.blocks.norm import LayerNorm
-from pellucid.blocks.weighting import AdaptiveSparse, Mixture, Softmax, Sparse
-from pellucid.kernels import dispatch, feature_gate, layer_norm, window_attention
+from pellucid.blocks.weighting import AdaptiveSparse, Mixture, Modulated, Softmax, Sparse
+from pellucid.kernels import (
+    channel_attention,
+    depthwise_gate,
+    dispatch,
+    feature_gate,
+    gated_feedforward,
+    layer_norm,
+    window_attention,
+)
 from pellucid.kernels.compiler import library
 
 pytestmark = pytest.mark.skipif(library("layer_norm") is None, reason="no C++ compiler")
@@ -54,6 +63,31 @@ def compare(monkeypatch: pytest.MonkeyPatch, block: nn.Module, kernel: str, x: T
         torch.testing.assert_close(
             ours.double(), theirs, rtol=0, atol=TOLERANCE[x.dtype] * max(theirs.abs().max().item(), 1e-3)
         )
+
+
+def compare_inference(monkeypatch: pytest.MonkeyPatch, block: nn.Module, kernels: list[str], x: Tensor) -> None:
+    """What comes out without gradients, against PyTorch's operators in float64; the kernels' outputs begin as NaN."""
+    block.to(x.dtype).eval()
+    calls: list[str] = []
+    run, empty, new_empty = dispatch.run, torch.empty, Tensor.new_empty
+
+    def counted(name: str, *arguments: object) -> None:
+        calls.append(name)
+        run(name, *arguments)  # pyright: ignore[reportArgumentType]
+
+    with monkeypatch.context() as patch, torch.inference_mode():
+        patch.setattr(dispatch, "run", counted)
+        patch.setattr(torch, "empty", lambda *a, **k: empty(*a, **k).fill_(torch.nan))
+        patch.setattr(Tensor, "new_empty", lambda *a, **k: new_empty(*a, **k).fill_(torch.nan))
+        ours = block(x)
+    assert calls == kernels
+    block.double()
+    with monkeypatch.context() as patch, torch.inference_mode():
+        patch.setattr(dispatch, "library", lambda name: None)
+        theirs = block(x.double())
+    assert ours.dtype == x.dtype and ours.shape == theirs.shape
+    bound = TOLERANCE[x.dtype] * max(theirs.abs().max().item(), 1e-3)
+    torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=bound)
 
 
 def image(channels: int, size: tuple[int, int], dtype: torch.dtype = torch.float32, batch: int = 2) -> Tensor:
@@ -159,6 +193,99 @@ class TestFeatureGate:
     def test_what_does_not_fit_is_refused(self) -> None:
         with pytest.raises(ValueError, match="fit"):
             feature_gate.gate(torch.ones(1, 6, 4, 4), torch.ones(2, 1, 3, 3), torch.ones(2))
+
+
+@pytest.mark.usefixtures("threads")
+class TestGatedFeedForward:
+    """Linear layer, depthwise convolution, gate and linear layer, at once or in three steps."""
+
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize(("dim", "hidden"), [(24, 21), (40, 64)])
+    @pytest.mark.parametrize("block", [FRFN, GDFN, partial(GDFN, bias=True)], ids=str)
+    def test_any_size(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        block: Callable[..., nn.Module],
+        dim: int,
+        hidden: int,
+        size: tuple[int, int],
+    ) -> None:
+        compare_inference(monkeypatch, lively(block(dim, hidden)), ["gated_feedforward"], image(dim, size))
+
+    @pytest.mark.parametrize("bias", [False, True])
+    def test_linear_gate(self, monkeypatch: pytest.MonkeyPatch, bias: bool) -> None:
+        block = lively(GroupedFRFN(24, 50, bias=bias))
+        compare_inference(monkeypatch, block, ["gated_feedforward"], image(24, (13, 17)))
+
+    def test_columns_in_several_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        compare_inference(monkeypatch, lively(GDFN(96, 255)), ["gated_feedforward"], image(96, (5, 250), batch=1))
+
+    @pytest.mark.parametrize("block", [GDFN, partial(GDFN, bias=True), GroupedFRFN], ids=str)
+    def test_wide_ones_by_steps(self, monkeypatch: pytest.MonkeyPatch, block: Callable[..., nn.Module]) -> None:
+        compare_inference(monkeypatch, lively(block(120, 77)), ["depthwise_gate"], image(120, (9, 21)))
+
+    @pytest.mark.parametrize("block", [GDFN, partial(GDFN, bias=True), GroupedFRFN], ids=str)
+    def test_bfloat16(self, monkeypatch: pytest.MonkeyPatch, block: Callable[..., nn.Module]) -> None:
+        compare_inference(monkeypatch, block(24, 40), ["depthwise_gate"], image(24, (13, 17), torch.bfloat16))
+
+    def test_columns_in_several_parts_by_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        compare_inference(monkeypatch, lively(GDFN(120, 1021)), ["depthwise_gate"], image(120, (3, 90), batch=1))
+
+    def test_training_has_its_gradients(self) -> None:
+        x = image(24, (6, 5)).requires_grad_()
+        GDFN(24, 30)(x).sum().backward()
+        assert x.grad is not None and x.grad.abs().max() > 0
+
+    def test_undefined_values_stay_undefined(self) -> None:
+        x = image(24, (9, 9))
+        x[0, 5, 4, 4] = torch.nan
+        for block in (GDFN(24, 30), FRFN(24, 30)):
+            with torch.inference_mode():
+                y = block.eval()(x)
+            assert y[0, :, 4, 4].isnan().all() and y[0, :, :2].isfinite().all() and y[1].isfinite().all()
+
+    def test_what_does_not_fit_is_refused(self) -> None:
+        block, x = GDFN(24, 30), image(16, (4, 4))
+        with pytest.raises(ValueError, match="fit"):
+            gated_feedforward.forward(x, block.expand, block.depthwise, block.project, "gated-depthwise")
+        with pytest.raises(ValueError, match="fit"):
+            depthwise_gate.gate(x, block.depthwise.weight, None)
+
+
+@pytest.mark.usefixtures("threads")
+class TestChannelAttention:
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("bias", [False, True])
+    def test_any_size(self, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], bias: bool) -> None:
+        block = lively(TransposedAttention(32, 2, Softmax(), bias=bias))
+        compare_inference(monkeypatch, block, ["channel_attention"], image(32, size))
+
+    @pytest.mark.parametrize(("dim", "heads"), [(48, 1), (21, 3), (96, 2), (120, 4), (192, 4)])
+    def test_heads(self, monkeypatch: pytest.MonkeyPatch, dim: int, heads: int) -> None:
+        block = lively(TransposedAttention(dim, heads, Softmax()))
+        compare_inference(monkeypatch, block, ["channel_attention"], image(dim, (11, 70)))
+
+    def test_other_weightings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        block = lively(TransposedAttention(24, 2, Modulated(12)))
+        compare_inference(monkeypatch, block, ["channel_attention"], image(24, (13, 9)))
+
+    def test_bfloat16(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        block = TransposedAttention(32, 2, Softmax())
+        compare_inference(monkeypatch, block, ["channel_attention"], image(32, (20, 19), torch.bfloat16))
+
+    def test_long_sums_are_exact(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        block = lively(TransposedAttention(8, 1, Softmax()))
+        compare_inference(monkeypatch, block, ["channel_attention"], 5 + image(8, (300, 400), batch=1))
+
+    def test_training_has_its_gradients(self) -> None:
+        x = image(16, (6, 5)).requires_grad_()
+        TransposedAttention(16, 2, Softmax())(x).sum().backward()
+        assert x.grad is not None and x.grad.abs().max() > 0
+
+    def test_what_does_not_fit_is_refused(self) -> None:
+        block = TransposedAttention(16, 2, Softmax())
+        with pytest.raises(ValueError, match="fit"):
+            channel_attention.cosines(image(8, (4, 4)), block.qkv, block.qkv_depthwise, 2)
 
 
 class TestWhereTheyApply:

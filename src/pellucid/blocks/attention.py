@@ -9,9 +9,10 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pellucid.blocks.pointwise import Pointwise
 from pellucid.blocks.weighting import Mixture
 from pellucid.blocks.window import border_mask, pad_to_windows, relative_position_index
-from pellucid.kernels import window_attention
+from pellucid.kernels import channel_attention, window_attention
 
 
 class WindowAttention(nn.Module):
@@ -33,14 +34,14 @@ class WindowAttention(nn.Module):
         self.heads = heads
         self.window = window
         self.shift = shift
-        self.query = nn.Conv2d(dim, dim, 1)
-        self.key_value = nn.Conv2d(dim, 2 * dim, 1)
+        self.query = Pointwise(dim, dim)
+        self.key_value = Pointwise(dim, 2 * dim)
         self.bias_table = nn.Parameter(torch.empty((2 * window - 1) ** 2, heads))
         nn.init.trunc_normal_(self.bias_table, std=0.02)
         self.bias_index: Tensor
         self.register_buffer("bias_index", relative_position_index(window), persistent=False)
         self.weighting = weighting
-        self.project = nn.Conv2d(dim, dim, 1)
+        self.project = Pointwise(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         if isinstance(self.weighting, Mixture) and window_attention.applies(x):
@@ -102,12 +103,15 @@ class TransposedAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.qkv = nn.Conv2d(dim, 3 * dim, 1, bias=bias)
+        self.qkv = Pointwise(dim, 3 * dim, bias=bias)
         self.qkv_depthwise = nn.Conv2d(3 * dim, 3 * dim, 3, padding=1, groups=3 * dim, bias=bias)
         self.weighting = weighting
-        self.project = nn.Conv2d(dim, dim, 1, bias=bias)
+        self.project = Pointwise(dim, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        if channel_attention.applies(x, self.qkv_depthwise.weight):
+            return self._attend_fused(x)
+
         height, width = x.shape[-2:]
         qkv = self.qkv_depthwise(self.qkv(x))
         # contiguous along space, where PyTorch then adds pairwise: half the rounding error of strided sums
@@ -116,3 +120,14 @@ class TransposedAttention(nn.Module):
         logits = q @ k.mT * self.temperature
         x = self.weighting(logits).to(v.dtype) @ v
         return self.project(rearrange(x, "b h c (y x) -> b (h c) y x", y=height, x=width))
+
+    def _attend_fused(self, x: Tensor) -> Tensor:
+        """The same without queries and keys in memory; weights and projection are one matrix for each image."""
+        v, cosines = channel_attention.cosines(x, self.qkv, self.qkv_depthwise, self.heads)
+        weights = self.weighting(cosines * self.temperature)
+        project = rearrange(self.project.weight, "o (h c) 1 1 -> h o c", h=self.heads)
+        matrix = rearrange(project @ weights.to(project.dtype), "b h o c -> b (h c) o").to(v.dtype)
+        x = rearrange(v, "b c y x -> b (y x) c") @ matrix
+        if self.project.bias is not None:
+            x = x + self.project.bias
+        return rearrange(x, "b (y x) c -> b c y x", y=v.shape[-2])

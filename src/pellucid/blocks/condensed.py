@@ -5,6 +5,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pellucid.blocks.pointwise import Pointwise
 from pellucid.blocks.resample import pad_to_multiple
 
 
@@ -27,14 +28,14 @@ class CondensedAttention(nn.Module):
         squeezed = max(dim // self.SQUEEZE, 1)
         self.heads = heads
         self.stride = stride
-        self.squeeze = nn.Conv2d(dim, squeezed, 1)
+        self.squeeze = Pointwise(dim, squeezed)
         self.condense = nn.Conv2d(squeezed, squeezed * self.SQUEEZE, stride, stride=stride, groups=squeezed)
-        self.channel_qkv = nn.Conv2d(squeezed * self.SQUEEZE, 3 * dim, 1)
+        self.channel_qkv = Pointwise(squeezed * self.SQUEEZE, 3 * dim)
         self.channel_temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.spatial_qkv = nn.Conv2d(dim, 3 * dim, 1)
+        self.spatial_qkv = Pointwise(dim, 3 * dim)
         self.spatial_temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.expand = nn.Conv2d(dim, squeezed * stride**2, 1)
-        self.project = nn.Conv2d(squeezed, dim, 1)
+        self.expand = Pointwise(dim, squeezed * stride**2)
+        self.project = Pointwise(squeezed, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]

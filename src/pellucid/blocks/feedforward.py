@@ -8,7 +8,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pellucid.kernels import feature_gate
+from pellucid.blocks.pointwise import Pointwise
+from pellucid.kernels import depthwise_gate, feature_gate, gated_feedforward
 
 
 def _depthwise(dim: int, *, bias: bool = True) -> nn.Conv2d:
@@ -20,8 +21,8 @@ class FFN(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Conv2d(dim, hidden, 1)
-        self.fc2 = nn.Conv2d(hidden, dim, 1)
+        self.fc1 = Pointwise(dim, hidden)
+        self.fc2 = Pointwise(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x)))
@@ -32,9 +33,9 @@ class LeFF(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.expand = nn.Conv2d(dim, hidden, 1)
+        self.expand = Pointwise(dim, hidden)
         self.depthwise = _depthwise(hidden)
-        self.project = nn.Conv2d(hidden, dim, 1)
+        self.project = Pointwise(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.gelu(self.expand(x))
@@ -46,9 +47,9 @@ class DFN(nn.Module):
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
         super().__init__()
-        self.expand = nn.Conv2d(dim, hidden, 1, bias=bias)
+        self.expand = Pointwise(dim, hidden, bias=bias)
         self.depthwise = _depthwise(hidden, bias=bias)
-        self.project = nn.Conv2d(hidden, dim, 1, bias=bias)
+        self.project = Pointwise(hidden, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.project(F.gelu(self.depthwise(self.expand(x))))
@@ -59,12 +60,17 @@ class GDFN(nn.Module):
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
         super().__init__()
-        self.expand = nn.Conv2d(dim, 2 * hidden, 1, bias=bias)
+        self.expand = Pointwise(dim, 2 * hidden, bias=bias)
         self.depthwise = _depthwise(2 * hidden, bias=bias)
-        self.project = nn.Conv2d(hidden, dim, 1, bias=bias)
+        self.project = Pointwise(hidden, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, value = self.depthwise(self.expand(x)).chunk(2, dim=1)
+        if gated_feedforward.applies(x, self.expand):
+            return gated_feedforward.forward(x, self.expand, self.depthwise, self.project, "gated-depthwise")
+        x = self.expand(x)
+        if depthwise_gate.applies(x, self.depthwise.weight):
+            return self.project(depthwise_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
+        gate, value = self.depthwise(x).chunk(2, dim=1)
         return self.project(F.gelu(gate) * value)
 
 
@@ -86,13 +92,15 @@ class FRFN(nn.Module):
             self.partial = nn.Conv2d(self.partial_dim, self.partial_dim, 3, padding=1, bias=False)
         else:
             self.partial = None
-        self.expand = nn.Conv2d(dim, 2 * hidden, 1)
+        self.expand = Pointwise(dim, 2 * hidden)
         self.depthwise = _depthwise(hidden) if depthwise else nn.Identity()
-        self.project = nn.Conv2d(hidden, dim, 1)
+        self.project = Pointwise(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.partial is not None:
             x = torch.cat([self.partial(x[:, : self.partial_dim]), x[:, self.partial_dim :]], dim=1)
+        if isinstance(self.depthwise, nn.Conv2d) and gated_feedforward.applies(x, self.expand):
+            return gated_feedforward.forward(x, self.expand, self.depthwise, self.project, "feature-refinement")
         x = self.expand(x)
         if isinstance(self.depthwise, nn.Conv2d) and self.depthwise.bias is not None and feature_gate.applies(x):
             return self.project(feature_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
@@ -113,12 +121,18 @@ class GroupedFRFN(nn.Module):
         super().__init__()
         self.partial_dim = dim // (2 * self.GROUPS)
         self.partial = _depthwise(self.partial_dim, bias=False)
-        self.expand = nn.Conv2d(dim, 2 * hidden, 1, bias=bias)
+        self.expand = Pointwise(dim, 2 * hidden, bias=bias)
         self.depthwise = _depthwise(hidden, bias=bias)
-        self.project = nn.Conv2d(hidden, dim, 1, bias=bias)
+        self.project = Pointwise(hidden, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, value = self.expand(self._refine(x)).chunk(2, dim=1)
+        x = self._refine(x)
+        if gated_feedforward.applies(x, self.expand):
+            return gated_feedforward.forward(x, self.expand, self.depthwise, self.project, "linear")
+        x = self.expand(x)
+        if depthwise_gate.applies(x, self.depthwise.weight):
+            return self.project(depthwise_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
+        gate, value = x.chunk(2, dim=1)
         # their gate has no activation
         return self.project(self.depthwise(gate) * value)
 

@@ -25,6 +25,11 @@ def applies(name: str, x: Tensor, dtype: torch.dtype | None = None) -> bool:
     return library(name) is not None
 
 
+def is_inference(*tensors: Tensor) -> bool:
+    """Whether no gradient will be asked for."""
+    return not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors))
+
+
 def after_convolution(x: Tensor) -> torch.dtype:
     """The type that a convolution gives this, under autocast or not."""
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
@@ -35,15 +40,17 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def run(name: str, direction: str, *arguments: Tensor | int | float | tuple[int, ...]) -> None:
+def run(name: str, direction: str, *arguments: Tensor | int | float | tuple[int, ...] | None) -> None:
     """Call ``NAME_DIRECTION`` of the compiled library, on as many threads as PyTorch uses.
 
-    Tensors are passed as addresses, tuples as arrays of int32, numbers as float and int64.
+    Tensors are passed as addresses, None as none, tuples as arrays of int32, numbers as float and int64.
     """
     getattr(library(name), f"{name}_{direction}")(*map(_as_c, arguments), ctypes.c_int64(torch.get_num_threads()))
 
 
-def _as_c(argument: Tensor | int | float | tuple[int, ...]) -> object:
+def _as_c(argument: Tensor | int | float | tuple[int, ...] | None) -> object:
+    if argument is None:
+        return ctypes.c_void_p(None)
     if isinstance(argument, Tensor):
         return ctypes.c_void_p(argument.data_ptr())
     if isinstance(argument, tuple):

@@ -16,24 +16,6 @@ struct Shape {
     size_t row() const { return size_t(width + 2) * channels(); }  // one pixel more on each side
 };
 
-// The distribution function of the standard normal to 1e-7 (Abramowitz and Stegun 7.1.26), and its density
-struct Normal {
-    Vec below, density;
-
-    explicit Normal(Vec x) {
-        const Vec size = x < Vec{} ? -x : x, bell = exp(-0.5f * x * x);
-        const Vec t = 1.0f / (1.0f + 0.231641888f * size);
-        Vec p = all(0.5f * 1.061405429f);
-        for (float c : {0.5f * -1.453152027f, 0.5f * 1.421413741f, 0.5f * -0.284496736f, 0.5f * 0.254829592f})
-            p = p * t + c;
-        const Vec tail = p * t * bell;
-        below = x < Vec{} ? tail : 1.0f - tail;
-        density = 0.398942280f * bell;
-    }
-};
-
-inline Vec gelu(Vec x) { return x * Normal(x).below; }
-
 // Rows of one image that are still needed, in the place of older ones
 struct Ring {
     float* memory;

@@ -37,7 +37,7 @@ class _Gate(torch.autograd.Function):
         batch, channels, height, width = expanded.shape
         if channels % 2 or weight.shape != (channels // 2, 1, 3, 3) or bias.shape != weight.shape[:1]:
             raise ValueError(f"filters {tuple(weight.shape)} do not fit the halves of {tuple(expanded.shape)}")
-        out = dispatch.channels_last(expanded.new_empty(batch, channels // 2, height, width))
+        out = expanded.new_empty(batch, height, width, channels // 2).permute(0, 3, 1, 2)
         dispatch.run(SOURCE, "forward", *_layout(expanded), expanded, weight, bias, out)
         ctx.save_for_backward(expanded, weight, bias)
         return out

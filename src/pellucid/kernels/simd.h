@@ -5,9 +5,14 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #ifdef __AVX512F__
 constexpr int LANES = 16;
@@ -89,6 +94,17 @@ inline void write(T* p, Vec v, int count) {
     write(some, v);
     std::memcpy(p, some, count * sizeof(T));
 }
+#ifdef __AVX512F__
+template <>
+inline Vec read(const float* p, int count) {
+    return count >= LANES ? read(p) : same_bits<Vec>(_mm512_maskz_loadu_ps((1u << count) - 1, p));
+}
+template <>
+inline void write(float* p, Vec v, int count) {
+    if (count >= LANES) return write(p, v);
+    _mm512_mask_storeu_ps(p, (1u << count) - 1, same_bits<__m512>(v));
+}
+#endif
 
 // e^x to 2 ulp for x <= 0; below -87 it is 0
 inline Vec exp(Vec x) {
@@ -103,6 +119,70 @@ inline Vec exp(Vec x) {
     const Vec power = same_bits<Vec>((same_bits<IntVec>(shifted) + 127) << 23);  // the low bits of shifted are n
     return tiny ? Vec{} : p * power;
 }
+
+// The distribution function of the standard normal to 1e-7 (Abramowitz and Stegun 7.1.26), and its density
+struct Normal {
+    Vec below, density;
+
+    explicit Normal(Vec x) {
+        const Vec size = x < Vec{} ? -x : x, bell = exp(-0.5f * x * x);
+        const Vec t = 1.0f / (1.0f + 0.231641888f * size);
+        Vec p = all(0.5f * 1.061405429f);
+        for (float c : {0.5f * -1.453152027f, 0.5f * 1.421413741f, 0.5f * -0.284496736f, 0.5f * 0.254829592f})
+            p = p * t + c;
+        const Vec tail = p * t * bell;
+        below = x < Vec{} ? tail : 1.0f - tail;
+        density = 0.398942280f * bell;
+    }
+};
+
+#ifdef __AVX512F__
+// gelu(x) = relu(x) - h(|x|), h(u) = u (1 - Phi(u)), which is smooth and 0 from 6 on: in 32 pieces, each a polynomial
+// through five points, whose coefficients fit into registers. To 1e-7, in a third of the time of the formula above
+struct GeluTable {
+    static constexpr int PIECES = 2 * LANES, DEGREE = 4;
+    static constexpr float END = 6.0f, PER_UNIT = PIECES / END;
+    alignas(64) float coefficients[DEGREE + 1][PIECES];
+
+    GeluTable() {
+        for (int piece = 0; piece < PIECES; ++piece) {
+            double newton[DEGREE + 1], at[DEGREE + 1], power[DEGREE + 1] = {};
+            for (int i = 0; i <= DEGREE; ++i) {
+                at[i] = 0.5 - 0.5 * std::cos(M_PI * (i + 0.5) / (DEGREE + 1));  // Chebyshev's points in [0, 1]
+                const double u = (piece + at[i]) / PER_UNIT;
+                newton[i] = 0.5 * u * std::erfc(u / std::sqrt(2.0));
+            }
+            for (int order = 1; order <= DEGREE; ++order)  // divided differences
+                for (int i = DEGREE; i >= order; --i) newton[i] = (newton[i] - newton[i - 1]) / (at[i] - at[i - order]);
+            for (int i = DEGREE; i >= 0; --i) {  // Newton's form to powers
+                for (int k = DEGREE; k > 0; --k) power[k] = power[k - 1] - at[i] * power[k];
+                power[0] = newton[i] - at[i] * power[0];
+            }
+            for (int k = 0; k <= DEGREE; ++k) coefficients[k][piece] = float(power[k]);
+        }
+    }
+
+    Vec operator()(Vec x) const {
+        const __m512 value = same_bits<__m512>(x);
+        const __m512 scaled = _mm512_min_ps(_mm512_mul_ps(_mm512_abs_ps(value), _mm512_set1_ps(PER_UNIT)),
+                                            _mm512_set1_ps(PIECES - 0.001f));
+        const __m512i piece = _mm512_cvttps_epi32(scaled);
+        const __m512 rest = _mm512_sub_ps(scaled, _mm512_cvtepi32_ps(piece));
+        __m512 h = pick(DEGREE, piece);
+        for (int k = DEGREE - 1; k >= 0; --k) h = _mm512_fmadd_ps(h, rest, pick(k, piece));
+        return same_bits<Vec>(_mm512_sub_ps(_mm512_max_ps(_mm512_setzero_ps(), value), h));  // what is undefined stays
+    }
+
+  private:
+    __m512 pick(int power, __m512i piece) const {
+        return _mm512_permutex2var_ps(_mm512_load_ps(coefficients[power]), piece,
+                                      _mm512_load_ps(coefficients[power] + LANES));
+    }
+};
+inline const GeluTable gelu;
+#else
+inline Vec gelu(Vec x) { return x * Normal(x).below; }
+#endif
 
 // Scratch memory, zeroed and aligned
 class Memory {

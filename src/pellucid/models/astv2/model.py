@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pellucid.blocks.attention import TransposedAttention
 from pellucid.blocks.feedforward import GroupedFRFN
 from pellucid.blocks.norm import BiasFreeLayerNorm, LayerNorm
+from pellucid.blocks.pointwise import Pointwise
 from pellucid.blocks.resample import pad_to_multiple, shuffle_downsample, shuffle_upsample
 from pellucid.blocks.transformer import Stage, TransformerBlock
 from pellucid.blocks.weighting import Modulated
@@ -89,7 +90,7 @@ class ASTv2(nn.Module):
         self.downsample = nn.ModuleList(shuffle_downsample(dim * 2**level) for level in range(LEVELS - 1))
         self.upsample = nn.ModuleList(shuffle_upsample(width) for width in (4 * dim, 2 * dim))
         # no reduction at full resolution: the last decoder and the refinement run at 2C
-        self.reduce = nn.ModuleList([nn.Conv2d(4 * dim, 2 * dim, 1, bias=bias), nn.Identity()])
+        self.reduce = nn.ModuleList([Pointwise(4 * dim, 2 * dim, bias=bias), nn.Identity()])
         self.decoder = nn.ModuleList(
             _decoder_stage(config, width, heads[level], blocks[level])
             for width, level in ((4 * dim, 2), (2 * dim, 1), (2 * dim, 0))

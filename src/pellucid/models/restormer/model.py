@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pellucid.blocks.attention import TransposedAttention
 from pellucid.blocks.feedforward import GDFN
 from pellucid.blocks.norm import BiasFreeLayerNorm, LayerNorm
+from pellucid.blocks.pointwise import Pointwise
 from pellucid.blocks.resample import pad_to_multiple, shuffle_downsample, shuffle_upsample
 from pellucid.blocks.transformer import Stage, TransformerBlock
 from pellucid.blocks.weighting import Softmax
@@ -89,7 +90,7 @@ class Restormer(nn.Module):
         self.latent = _stage(config, 8 * dim, heads[3], blocks[3])
         self.upsample = nn.ModuleList(shuffle_upsample(width) for width in (8 * dim, 4 * dim, 2 * dim))
         # no reduction at full resolution: the last decoder and the refinement run at 2C
-        self.reduce = nn.ModuleList(nn.Conv2d(2 * width, width, 1, bias=bias) for width in (4 * dim, 2 * dim))
+        self.reduce = nn.ModuleList(Pointwise(2 * width, width, bias=bias) for width in (4 * dim, 2 * dim))
         self.reduce.append(nn.Identity())
         self.decoder = nn.ModuleList(
             _stage(config, width, heads[level], blocks[level])
@@ -97,7 +98,7 @@ class Restormer(nn.Module):
         )
         self.refinement = _stage(config, 2 * dim, heads[0], config.num_refinement_blocks)
         if config.dual_pixel:
-            self.skip = nn.Conv2d(dim, 2 * dim, 1, bias=bias)
+            self.skip = Pointwise(dim, 2 * dim, bias=bias)
         self.output = nn.Conv2d(2 * dim, config.out_channels, 3, padding=1, bias=bias)
 
     def forward(self, image: Tensor) -> Tensor:

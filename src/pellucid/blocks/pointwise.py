@@ -1,0 +1,32 @@
+"""A linear layer at every pixel."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Pointwise(nn.Conv2d):
+    """A 1×1 convolution: (B, C, H, W) → (B, out_dim, H, W).
+
+    On one thread of a CPU, PyTorch takes these for what its oldest code does best, which copies channels-last images to
+    another layout and back; oneDNN, which it takes for all others, is three times as fast.
+    """
+
+    def __init__(self, dim: int, out_dim: int, *, bias: bool = True) -> None:
+        super().__init__(dim, out_dim, 1, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if _would_be_copied(input):
+            return torch.mkldnn_convolution(input, self.weight, self.bias, (0, 0), (1, 1), (1, 1), 1)
+        return super().forward(input)
+
+
+def _would_be_copied(x: Tensor) -> bool:
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and torch.get_num_threads() == 1
+        and torch.backends.mkldnn.is_available()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()  # pyright: ignore[reportPrivateImportUsage]
+        and not torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    )
