@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.blocks.attention import TransposedAttention, WindowAttention
-from pellucid.blocks.feedforward import FRFN, GDFN, GroupedFRFN
-from pellucid.blocks.norm import LayerNorm
+from pellucid.blocks.feedforward import FFN, FRFN, GDFN, GroupedFRFN
+from pellucid.blocks.norm import BiasFreeLayerNorm, LayerNorm
+from pellucid.blocks.transformer import TransformerBlock
 from pellucid.blocks.weighting import AdaptiveSparse, Mixture, Modulated, Softmax, Sparse
 from pellucid.kernels import (
     channel_attention,
@@ -195,97 +196,166 @@ class TestFeatureGate:
             feature_gate.gate(torch.ones(1, 6, 4, 4), torch.ones(2, 1, 3, 3), torch.ones(2))
 
 
+NORMS: list[type[nn.Module]] = [LayerNorm, BiasFreeLayerNorm]
+
+
 @pytest.mark.usefixtures("threads")
 class TestGatedFeedForward:
-    """Linear layer, depthwise convolution, gate and linear layer, at once or in three steps."""
+    """Half a transformer block at once; where that does not pay, its middle."""
 
     @pytest.mark.parametrize("size", SIZES)
-    @pytest.mark.parametrize(("dim", "hidden"), [(24, 21), (40, 64)])
-    @pytest.mark.parametrize("block", [FRFN, GDFN, partial(GDFN, bias=True)], ids=str)
+    @pytest.mark.parametrize(("dim", "hidden"), [(24, 21), (72, 64)])
+    @pytest.mark.parametrize("branch", [FRFN, GDFN, partial(GDFN, bias=True), GroupedFRFN], ids=str)
     def test_any_size(
         self,
         monkeypatch: pytest.MonkeyPatch,
-        block: Callable[..., nn.Module],
+        branch: Callable[..., nn.Module],
         dim: int,
         hidden: int,
         size: tuple[int, int],
     ) -> None:
-        compare_inference(monkeypatch, lively(block(dim, hidden)), ["gated_feedforward"], image(dim, size))
+        block = TransformerBlock(dim, None, lively(branch(dim, hidden)), norm=LayerNorm)
+        compare_inference(monkeypatch, block, ["gated_feedforward"], image(dim, size))
 
-    @pytest.mark.parametrize("bias", [False, True])
-    def test_linear_gate(self, monkeypatch: pytest.MonkeyPatch, bias: bool) -> None:
-        block = lively(GroupedFRFN(24, 50, bias=bias))
-        compare_inference(monkeypatch, block, ["gated_feedforward"], image(24, (13, 17)))
+    @pytest.mark.parametrize("norm", NORMS)
+    @pytest.mark.parametrize("branch", [partial(FRFN, partial=False), partial(GroupedFRFN, bias=True)], ids=str)
+    def test_variants(
+        self, monkeypatch: pytest.MonkeyPatch, branch: Callable[..., nn.Module], norm: type[nn.Module]
+    ) -> None:
+        block = lively(TransformerBlock(24, None, branch(24, 50), norm=norm))
+        compare_inference(monkeypatch, block, ["gated_feedforward"], 5 + image(24, (13, 17)))
 
-    def test_columns_in_several_parts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        compare_inference(monkeypatch, lively(GDFN(96, 255)), ["gated_feedforward"], image(96, (5, 250), batch=1))
+    @pytest.mark.parametrize("branch", [FRFN, GDFN, GroupedFRFN])
+    def test_columns_in_several_parts(self, monkeypatch: pytest.MonkeyPatch, branch: Callable[..., nn.Module]) -> None:
+        block = TransformerBlock(96, None, lively(branch(96, 255)), norm=LayerNorm)
+        compare_inference(monkeypatch, block, ["gated_feedforward"], image(96, (5, 250), batch=1))
 
-    @pytest.mark.parametrize("block", [GDFN, partial(GDFN, bias=True), GroupedFRFN], ids=str)
-    def test_wide_ones_by_steps(self, monkeypatch: pytest.MonkeyPatch, block: Callable[..., nn.Module]) -> None:
-        compare_inference(monkeypatch, lively(block(120, 77)), ["depthwise_gate"], image(120, (9, 21)))
+    @pytest.mark.parametrize("norm", NORMS)
+    @pytest.mark.parametrize("branch", [GDFN, partial(GDFN, bias=True), GroupedFRFN], ids=str)
+    def test_wide_ones_by_steps(
+        self, monkeypatch: pytest.MonkeyPatch, branch: Callable[..., nn.Module], norm: type[nn.Module]
+    ) -> None:
+        block = TransformerBlock(144, None, lively(branch(144, 77)), norm=norm)
+        compare_inference(monkeypatch, block, ["layer_norm", "depthwise_gate"], image(144, (9, 21)))
 
-    @pytest.mark.parametrize("block", [GDFN, partial(GDFN, bias=True), GroupedFRFN], ids=str)
-    def test_bfloat16(self, monkeypatch: pytest.MonkeyPatch, block: Callable[..., nn.Module]) -> None:
-        compare_inference(monkeypatch, block(24, 40), ["depthwise_gate"], image(24, (13, 17), torch.bfloat16))
+    @pytest.mark.parametrize("branch", [GDFN, partial(GDFN, bias=True), GroupedFRFN], ids=str)
+    def test_bfloat16(self, monkeypatch: pytest.MonkeyPatch, branch: Callable[..., nn.Module]) -> None:
+        compare_inference(monkeypatch, branch(24, 40), ["depthwise_gate"], image(24, (13, 17), torch.bfloat16))
 
     def test_columns_in_several_parts_by_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        compare_inference(monkeypatch, lively(GDFN(120, 1021)), ["depthwise_gate"], image(120, (3, 90), batch=1))
+        compare_inference(monkeypatch, lively(GDFN(144, 1021)), ["depthwise_gate"], image(144, (3, 90), batch=1))
 
     def test_training_has_its_gradients(self) -> None:
         x = image(24, (6, 5)).requires_grad_()
-        GDFN(24, 30)(x).sum().backward()
+        TransformerBlock(24, None, GDFN(24, 30), norm=LayerNorm).eval()(x).sum().backward()
         assert x.grad is not None and x.grad.abs().max() > 0
 
-    def test_undefined_values_stay_undefined(self) -> None:
-        x = image(24, (9, 9))
-        x[0, 5, 4, 4] = torch.nan
-        for block in (GDFN(24, 30), FRFN(24, 30)):
-            with torch.inference_mode():
-                y = block.eval()(x)
-            assert y[0, :, 4, 4].isnan().all() and y[0, :, :2].isfinite().all() and y[1].isfinite().all()
+    @pytest.mark.parametrize("branch", [FRFN, GDFN, GroupedFRFN])
+    def test_undefined_values_stay_undefined(self, branch: Callable[..., nn.Module]) -> None:
+        x = image(24, (12, 9))
+        x[0, 5, 6, 4] = torch.nan
+        with torch.inference_mode():
+            y = TransformerBlock(24, None, branch(24, 30), norm=LayerNorm).eval()(x)
+        assert y[0, :, 6, 4].isnan().all() and y[0, :, :3].isfinite().all() and y[1].isfinite().all()
 
     def test_what_does_not_fit_is_refused(self) -> None:
-        block, x = GDFN(24, 30), image(16, (4, 4))
+        block, norm, x = GDFN(24, 30), LayerNorm(24), image(16, (4, 4))
         with pytest.raises(ValueError, match="fit"):
-            gated_feedforward.forward(x, block.expand, block.depthwise, block.project, "gated-depthwise")
+            gated_feedforward.add(x, norm, block.expand, block.depthwise, block.project, gate="gated-depthwise")
         with pytest.raises(ValueError, match="fit"):
             depthwise_gate.gate(x, block.depthwise.weight, None)
 
 
+def with_attention(attention: nn.Module, dim: int, norm: type[nn.Module] = LayerNorm) -> TransformerBlock:
+    """Half of its kernels' work is the attention's; the other half has none but the normalisation's."""
+    return TransformerBlock(dim, attention, FFN(dim, 4), norm=norm)
+
+
 @pytest.mark.usefixtures("threads")
 class TestChannelAttention:
+    KERNELS = ("channel_attention", "layer_norm")
+
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("bias", [False, True])
     def test_any_size(self, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], bias: bool) -> None:
-        block = lively(TransposedAttention(32, 2, Softmax(), bias=bias))
-        compare_inference(monkeypatch, block, ["channel_attention"], image(32, size))
+        block = lively(with_attention(TransposedAttention(32, 2, Softmax(), bias=bias), 32))
+        compare_inference(monkeypatch, block, [*self.KERNELS], image(32, size))
 
-    @pytest.mark.parametrize(("dim", "heads"), [(48, 1), (21, 3), (96, 2), (120, 4), (192, 4)])
-    def test_heads(self, monkeypatch: pytest.MonkeyPatch, dim: int, heads: int) -> None:
-        block = lively(TransposedAttention(dim, heads, Softmax()))
-        compare_inference(monkeypatch, block, ["channel_attention"], image(dim, (11, 70)))
+    @pytest.mark.parametrize(("dim", "heads"), [(48, 1), (21, 3), (96, 2)])
+    @pytest.mark.parametrize("norm", NORMS)
+    def test_heads(self, monkeypatch: pytest.MonkeyPatch, dim: int, heads: int, norm: type[nn.Module]) -> None:
+        block = lively(with_attention(TransposedAttention(dim, heads, Softmax()), dim, norm))
+        compare_inference(monkeypatch, block, [*self.KERNELS], image(dim, (11, 70)))
+
+    @pytest.mark.parametrize(("dim", "heads"), [(120, 4), (192, 4)])
+    def test_wide_ones_by_steps(self, monkeypatch: pytest.MonkeyPatch, dim: int, heads: int) -> None:
+        block = lively(with_attention(TransposedAttention(dim, heads, Softmax()), dim))
+        compare_inference(monkeypatch, block, ["layer_norm", *self.KERNELS], image(dim, (11, 70)))
 
     def test_other_weightings(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        block = lively(TransposedAttention(24, 2, Modulated(12)))
-        compare_inference(monkeypatch, block, ["channel_attention"], image(24, (13, 9)))
+        block = lively(with_attention(TransposedAttention(24, 2, Modulated(12)), 24))
+        compare_inference(monkeypatch, block, [*self.KERNELS], image(24, (13, 9)))
 
     def test_bfloat16(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        block = TransposedAttention(32, 2, Softmax())
-        compare_inference(monkeypatch, block, ["channel_attention"], image(32, (20, 19), torch.bfloat16))
+        block = with_attention(TransposedAttention(32, 2, Softmax()), 32)
+        compare_inference(monkeypatch, block, ["layer_norm", *self.KERNELS], image(32, (20, 19), torch.bfloat16))
 
     def test_long_sums_are_exact(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        block = lively(TransposedAttention(8, 1, Softmax()))
-        compare_inference(monkeypatch, block, ["channel_attention"], 5 + image(8, (300, 400), batch=1))
+        block = lively(with_attention(TransposedAttention(8, 1, Softmax()), 8))
+        compare_inference(monkeypatch, block, [*self.KERNELS], image(8, (300, 400), batch=1))
 
     def test_training_has_its_gradients(self) -> None:
         x = image(16, (6, 5)).requires_grad_()
-        TransposedAttention(16, 2, Softmax())(x).sum().backward()
+        with_attention(TransposedAttention(16, 2, Softmax()), 16).eval()(x).sum().backward()
         assert x.grad is not None and x.grad.abs().max() > 0
 
     def test_what_does_not_fit_is_refused(self) -> None:
         block = TransposedAttention(16, 2, Softmax())
         with pytest.raises(ValueError, match="fit"):
             channel_attention.cosines(image(8, (4, 4)), block.qkv, block.qkv_depthwise, 2)
+
+
+@pytest.mark.usefixtures("threads")
+class TestWindowAttentionAtOnce:
+    """With normalisation and linear layers around it."""
+
+    KERNELS = ("window_attention", "layer_norm")
+
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("shift", [0, 4])
+    def test_any_size(self, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], shift: int) -> None:
+        block = lively(with_attention(WindowAttention(32, 2, AdaptiveSparse(), shift=shift), 32))
+        compare_inference(monkeypatch, block, [*self.KERNELS], image(32, size))
+
+    @pytest.mark.parametrize("weighting", [Softmax, Sparse, lambda: AdaptiveSparse(squared=False)], ids=str)
+    @pytest.mark.parametrize("norm", NORMS)
+    def test_variants(
+        self, monkeypatch: pytest.MonkeyPatch, weighting: Callable[[], Mixture], norm: type[nn.Module]
+    ) -> None:
+        block = lively(with_attention(WindowAttention(64, 2, weighting(), window=4, shift=2), 64, norm))
+        compare_inference(monkeypatch, block, [*self.KERNELS], image(64, (21, 18)))
+
+    @pytest.mark.parametrize(("channels", "heads"), [(24, 3), (160, 10)])
+    def test_by_steps_where_heads_are_odd_or_many(
+        self, monkeypatch: pytest.MonkeyPatch, channels: int, heads: int
+    ) -> None:
+        block = lively(with_attention(WindowAttention(channels, heads, AdaptiveSparse(), shift=4), channels))
+        compare_inference(monkeypatch, block, ["layer_norm", *self.KERNELS], image(channels, (9, 12)))
+
+    def test_undefined_values_stay_undefined(self) -> None:
+        x = image(32, (16, 16))
+        x[0, 0, 3, 4] = torch.nan
+        with torch.inference_mode():
+            y = with_attention(WindowAttention(32, 2, AdaptiveSparse()), 32).eval()(x)
+        assert y[0, :, :8, :8].isnan().all() and y[0, :, 8:].isfinite().all() and y[1].isfinite().all()
+
+    def test_what_does_not_fit_is_refused(self) -> None:
+        block, norm, mixture = WindowAttention(32, 2, AdaptiveSparse()), LayerNorm(32), torch.ones(2)
+        layers = block.query, block.key_value, block.project
+        windows = window_attention.Windows(heads=2, window=8, shift=0)
+        for x, bias in ((image(16, (8, 8)), torch.ones(2, 64, 64)), (image(32, (8, 8)), torch.ones(1, 64, 64))):
+            with pytest.raises(ValueError, match="fit"):
+                window_attention.add(x, norm, *layers, bias, mixture, windows, squared=True)
 
 
 class TestWhereTheyApply:

@@ -9,6 +9,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pellucid.blocks.norm import Norm
 from pellucid.blocks.pointwise import Pointwise
 from pellucid.blocks.weighting import Mixture
 from pellucid.blocks.window import border_mask, pad_to_windows, relative_position_index
@@ -77,9 +78,21 @@ class WindowAttention(nn.Module):
 
     def _attend_fused(self, x: Tensor, weighting: Mixture) -> Tensor:
         """The same by one kernel, which cuts, pads and shifts as it reads."""
-        windows = window_attention.Windows(heads=self.heads, window=self.window, shift=self.shift)
         q, kv, mixture = self.query(x), self.key_value(x), weighting.factors()
-        return window_attention.attend(q, kv, self._bias(), mixture, windows, squared=weighting.squared)
+        return window_attention.attend(q, kv, self._bias(), mixture, self._windows, squared=weighting.squared)
+
+    def added_to(self, x: Tensor, norm: Norm) -> Tensor | None:
+        """See ``transformer.Fusible``."""
+        applies = window_attention.applies(x) and window_attention.takes_linear(x, self.query, self._windows)
+        if not (applies and isinstance(self.weighting, Mixture)):
+            return None
+        layers, mixture = (self.query, self.key_value, self.project), self.weighting.factors()
+        squared = self.weighting.squared
+        return window_attention.add(x, norm, *layers, self._bias(), mixture, self._windows, squared=squared)
+
+    @property
+    def _windows(self) -> window_attention.Windows:
+        return window_attention.Windows(heads=self.heads, window=self.window, shift=self.shift)
 
     def _bias(self) -> Tensor:
         """What a pair's places in the window add to its logit: (heads, N, N), N = window²."""
@@ -109,9 +122,6 @@ class TransposedAttention(nn.Module):
         self.project = Pointwise(dim, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        if channel_attention.applies(x, self.qkv_depthwise.weight):
-            return self._attend_fused(x)
-
         height, width = x.shape[-2:]
         qkv = self.qkv_depthwise(self.qkv(x))
         # contiguous along space, where PyTorch then adds pairwise: half the rounding error of strided sums
@@ -121,13 +131,19 @@ class TransposedAttention(nn.Module):
         x = self.weighting(logits).to(v.dtype) @ v
         return self.project(rearrange(x, "b h c (y x) -> b (h c) y x", y=height, x=width))
 
-    def _attend_fused(self, x: Tensor) -> Tensor:
-        """The same without queries and keys in memory; weights and projection are one matrix for each image."""
-        v, cosines = channel_attention.cosines(x, self.qkv, self.qkv_depthwise, self.heads)
+    def added_to(self, x: Tensor, norm: Norm) -> Tensor | None:
+        """See ``transformer.Fusible``."""
+        if not channel_attention.applies(x, self.qkv_depthwise.weight):
+            return None
+        before = norm if channel_attention.takes_linear(x) else None
+        seen = x if before else norm(x)
+        v, cosines = channel_attention.cosines(seen, self.qkv, self.qkv_depthwise, self.heads, before)
         weights = self.weighting(cosines * self.temperature)
+        # weights and projection are one matrix for each image
         project = rearrange(self.project.weight, "o (h c) 1 1 -> h o c", h=self.heads)
         matrix = rearrange(project @ weights.to(project.dtype), "b h o c -> b (h c) o").to(v.dtype)
-        x = rearrange(v, "b c y x -> b (y x) c") @ matrix
         if self.project.bias is not None:
-            x = x + self.project.bias
-        return rearrange(x, "b (y x) c -> b c y x", y=v.shape[-2])
+            x = x + self.project.bias[:, None, None]
+        pixels = "b c y x -> b (y x) c"
+        added = torch.baddbmm(rearrange(x, pixels), rearrange(v, pixels), matrix)
+        return rearrange(added, "b (y x) c -> b c y x", y=v.shape[-2])

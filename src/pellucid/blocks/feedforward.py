@@ -8,6 +8,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pellucid.blocks.norm import Norm
 from pellucid.blocks.pointwise import Pointwise
 from pellucid.kernels import depthwise_gate, feature_gate, gated_feedforward
 
@@ -65,13 +66,18 @@ class GDFN(nn.Module):
         self.project = Pointwise(hidden, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        if gated_feedforward.applies(x, self.expand):
-            return gated_feedforward.forward(x, self.expand, self.depthwise, self.project, "gated-depthwise")
         x = self.expand(x)
         if depthwise_gate.applies(x, self.depthwise.weight):
             return self.project(depthwise_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
         gate, value = self.depthwise(x).chunk(2, dim=1)
         return self.project(F.gelu(gate) * value)
+
+    def added_to(self, x: Tensor, norm: Norm) -> Tensor | None:
+        """See ``transformer.Fusible``."""
+        if not gated_feedforward.applies(x, self.expand):
+            return None
+        layers = self.expand, self.depthwise, self.project
+        return gated_feedforward.add(x, norm, *layers, gate="gated-depthwise")
 
 
 class FRFN(nn.Module):
@@ -99,13 +105,20 @@ class FRFN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.partial is not None:
             x = torch.cat([self.partial(x[:, : self.partial_dim]), x[:, self.partial_dim :]], dim=1)
-        if isinstance(self.depthwise, nn.Conv2d) and gated_feedforward.applies(x, self.expand):
-            return gated_feedforward.forward(x, self.expand, self.depthwise, self.project, "feature-refinement")
         x = self.expand(x)
         if isinstance(self.depthwise, nn.Conv2d) and self.depthwise.bias is not None and feature_gate.applies(x):
             return self.project(feature_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
         gate, value = F.gelu(x).chunk(2, dim=1)
         return self.project(F.gelu(self.depthwise(gate)) * value)
+
+    def added_to(self, x: Tensor, norm: Norm) -> Tensor | None:
+        """See ``transformer.Fusible``."""
+        if not (isinstance(self.depthwise, nn.Conv2d) and gated_feedforward.applies(x, self.expand)):
+            return None
+        layers = self.expand, self.depthwise, self.project
+        return gated_feedforward.add(
+            x, norm, *layers, gate="feature-refinement", refine=None if self.partial is None else self.partial.weight
+        )
 
 
 class GroupedFRFN(nn.Module):
@@ -126,15 +139,19 @@ class GroupedFRFN(nn.Module):
         self.project = Pointwise(hidden, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self._refine(x)
-        if gated_feedforward.applies(x, self.expand):
-            return gated_feedforward.forward(x, self.expand, self.depthwise, self.project, "linear")
-        x = self.expand(x)
+        x = self.expand(self._refine(x))
         if depthwise_gate.applies(x, self.depthwise.weight):
             return self.project(depthwise_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
         gate, value = x.chunk(2, dim=1)
         # their gate has no activation
         return self.project(self.depthwise(gate) * value)
+
+    def added_to(self, x: Tensor, norm: Norm) -> Tensor | None:
+        """See ``transformer.Fusible``."""
+        if not gated_feedforward.applies(x, self.expand):
+            return None
+        layers = self.expand, self.depthwise, self.project
+        return gated_feedforward.add(x, norm, *layers, gate="linear", refine=self._filters())
 
     def _refine(self, x: Tensor) -> Tensor:
         groups = rearrange(x, "b (g c) y x -> (b g) c y x", g=self.GROUPS)
@@ -142,3 +159,9 @@ class GroupedFRFN(nn.Module):
         groups = torch.cat([refined, groups[:, self.partial_dim :]], dim=1)
         x = rearrange(groups, "(b g) c y x -> b (g c) y x", g=self.GROUPS)
         return x.contiguous(memory_format=torch.channels_last)
+
+    def _filters(self) -> Tensor:
+        """``_refine`` as one depthwise convolution, (C, 1, 3, 3): half of each group's filters change nothing."""
+        unchanged = torch.zeros_like(self.partial.weight)
+        unchanged[:, :, 1, 1] = 1
+        return torch.cat([self.partial.weight, unchanged]).repeat(self.GROUPS, 1, 1, 1)

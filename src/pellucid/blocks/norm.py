@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pellucid.kernels import layer_norm
+from pellucid.kernels.dispatch import is_inference
 
 EPS = 1e-5
 
@@ -15,6 +16,8 @@ class LayerNorm(nn.Module):
     Restormer's code calls it ``WithBias``.
     """
 
+    eps = EPS
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(dim))
@@ -22,9 +25,9 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if layer_norm.applies(x):
-            return layer_norm.normalise(x, self.weight, self.bias, EPS)
+            return layer_norm.normalise(x, self.weight, self.bias, self.eps)
         x = x.permute(0, 2, 3, 1)  # (B, H, W, C): a view when channels-last
-        x = F.layer_norm(x, self.weight.shape, self.weight, self.bias, EPS)
+        x = F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
         return x.permute(0, 3, 1, 2)
 
 
@@ -35,10 +38,18 @@ class BiasFreeLayerNorm(nn.Module):
     brightness: Restormer's choice for denoising (``BiasFree``).
     """
 
+    eps = EPS
+    bias = None
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
+        if layer_norm.applies(x) and is_inference(x, self.weight):
+            return layer_norm.divide(x, self.weight, self.eps)
         variance = x.var(dim=1, keepdim=True, unbiased=False)
-        return x * torch.rsqrt(variance + EPS) * self.weight[:, None, None]
+        return x * torch.rsqrt(variance + self.eps) * self.weight[:, None, None]
+
+
+Norm = LayerNorm | BiasFreeLayerNorm

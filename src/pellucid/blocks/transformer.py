@@ -1,10 +1,12 @@
 """The transformer block that all families share, and stages of it."""
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from pellucid.blocks.norm import Norm
 
 
 class DropPath(nn.Module):
@@ -19,6 +21,15 @@ class DropPath(nn.Module):
             return branch
         kept = branch.new_empty(len(branch), 1, 1, 1).bernoulli_(1 - self.rate)
         return branch * kept / (1 - self.rate)
+
+
+@runtime_checkable
+class Fusible(Protocol):
+    """A branch that some kernel computes together with what is around it."""
+
+    def added_to(self, x: Tensor, norm: Norm) -> Tensor | None:
+        """X + self(norm(x)), or None where the kernel does not apply."""
+        ...
 
 
 class TransformerBlock(nn.Module):
@@ -46,8 +57,16 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.attention is not None:
-            x = x + self.drop_path(self.attention(self.norm1(x)))
-        return x + self.drop_path(self.feedforward(self.norm2(x)))
+            x = self._add(x, self.norm1, self.attention)
+        return self._add(x, self.norm2, self.feedforward)
+
+    def _add(self, x: Tensor, norm: nn.Module, branch: nn.Module) -> Tensor:
+        """X + branch(norm(x))."""
+        if isinstance(branch, Fusible) and isinstance(norm, Norm) and not self.training:
+            added = branch.added_to(x, norm)
+            if added is not None:
+                return added
+        return x + self.drop_path(branch(norm(x)))
 
 
 class Stage(nn.Sequential):

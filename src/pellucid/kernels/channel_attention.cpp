@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "depthwise.h"
+#include "norm.h"
 #include "product.h"
 
 namespace {
@@ -76,22 +77,22 @@ inline void add_lengths(int channels, int pixels, const float* rows, double* to)
     }
 }
 
-// ``read(rows, image, y, left, count)`` fills a row of queries, keys and values
-template <typename T, typename Read>
+// ``make(rows, pixels, image, y, left, count)`` makes a row of queries, keys and values; ``pixels`` is scratch for it
+template <typename T, typename Make>
 void sum_rows(const Shape& s, const float* weights, const float* biases, T* values, const Sums& sums, int image,
-              int top, int bottom, Read read) {
+              int top, int bottom, Make make) {
     const Groups groups = s.groups();
     const int columns = Rows::fitting(s.width, groups), wide = 2 * s.padded_dim();
-    Memory memory(Rows::floats(columns, groups) + Filter::floats(groups) + size_t(columns) * wide);
+    Memory memory(Rows::floats(columns, groups) + Filter::floats(groups) + size_t(columns) * wide +
+                  size_t(columns + 2) * padded(s.dim()));
     const Filter filter(memory, groups, weights, biases);
     const Rows rows(memory, columns, groups);
-    float* queries_keys = memory.take(size_t(columns) * wide);
-    const size_t pixels = size_t(s.height) * s.width;
-    T* to = values + image * pixels * s.dim();
+    float *queries_keys = memory.take(size_t(columns) * wide), *pixels = memory.take(size_t(columns + 2) * padded(s.dim()));
+    T* to = values + size_t(image) * s.height * s.width * s.dim();
     for (int left = 0; left < s.width; left += columns) {
         const int count = std::min(columns, s.width - left);
         for (int y = top - 1; y <= bottom; ++y) {
-            read(rows, image, y, left, count);
+            make(rows, pixels, image, y, left, count);
             if (y <= top) continue;
             for (int x = 0; x < count;) {
                 const bool four = x + 4 <= count;
@@ -114,15 +115,15 @@ struct Results {
     float *products, *lengths;
 };
 
-template <typename T, typename Read>
+template <typename T, typename Make>
 void products(const Shape& s, const float* weights, const float* biases, T* values, Results results, int threads,
-              Read read) {
+              Make make) {
     const size_t size = Sums::size(s);
     for (int image = 0; image < s.batch; ++image) {
         std::vector<double> memory(size * threads, 0.0);
         double* all = memory.data();
         share(s.height, threads, [=](int thread, int64_t first, int64_t last) {
-            sum_rows(s, weights, biases, values, Sums(s, all + size * thread), image, int(first), int(last), read);
+            sum_rows(s, weights, biases, values, Sums(s, all + size * thread), image, int(first), int(last), make);
         });
         for (int t = 1; t < threads; ++t)
             for (size_t i = 0; i < size; ++i) all[i] += all[size * t + i];
@@ -141,9 +142,9 @@ template <typename T>
 void products_of(const Shape& s, const T* qkv, const float* weights, const float* biases, T* values, Results results,
                  int threads) {
     const int stride = 3 * s.dim();
-    products(s, weights, biases, values, results, threads, [=](const Rows& rows, int image, int y, int left, int count) {
+    products(s, weights, biases, values, results, threads, [=](const Rows& rows, float*, int image, int y, int left, int count) {
         const T* from = qkv + size_t(image) * s.height * s.width * stride;
-        rows.fill(s.groups(), from, s.height, s.width, stride, y, left, count, [](Vec v) { return v; });
+        rows.fill(s.groups(), from, s.height, s.width, stride, y, left, count);
     });
 }
 
@@ -160,16 +161,22 @@ void channel_attention_products(const int32_t* shape, int64_t half, const void* 
         products_of(s, (const float*)qkv, weights, biases, (float*)values, {results, lengths}, threads);
 }
 
-void channel_attention_project_products(const int32_t* shape, const float* x, const float* linear,
-                                        const float* linear_biases, const float* weights, const float* biases,
-                                        float* values, float* results, float* lengths, int64_t threads) {
+void channel_attention_project_products(const int32_t* shape, const float* norm, const float* norm_biases, float eps,
+                                        const float* x, const float* linear, const float* linear_biases,
+                                        const float* weights, const float* biases, float* values, float* results,
+                                        float* lengths, int64_t threads) {
     const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4]};
+    const Norm before{norm, norm_biases, eps};
     Memory packed(Linear::floats(s.dim(), s.groups()));
     const Linear layer(packed, s.dim(), s.groups(), linear, linear_biases);
+    const int stride = padded(s.dim());
     products(s, weights, biases, values, {results, lengths}, int(threads),
-             [&](const Rows& rows, int image, int y, int left, int count) {
-                 const float* from = x + size_t(image) * s.height * s.width * s.dim();
-                 rows.fill(layer, from, s.height, s.width, s.dim(), y, left, count, [](Vec v) { return v; });
+             [&](const Rows& rows, float* pixels, int image, int y, int left, int count) {
+                 if (y >= 0 && y < s.height)
+                     for (int column = std::max(left - 1, 0), at = 0; column <= std::min(left + count, s.width - 1); ++column)
+                         before.apply(x + ((size_t(image) * s.height + y) * s.width + column) * s.dim(), s.dim(),
+                                      pixels + size_t(at++) * stride);
+                 rows.fill(layer, pixels, stride, s.height, s.width, y, left, count, [](Vec v) { return v; });
              });
 }
 }

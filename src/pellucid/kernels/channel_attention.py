@@ -18,7 +18,14 @@ def applies(x: Tensor, weight: Tensor) -> bool:
     return dispatch.is_inference(x, weight) and dispatch.applies(SOURCE, x, dispatch.after_convolution(x))
 
 
-def cosines(x: Tensor, linear: nn.Conv2d, depthwise: nn.Conv2d, heads: int) -> tuple[Tensor, Tensor]:
+def takes_linear(x: Tensor) -> bool:
+    """Whether the linear layer, and a normalisation, are best done in the same pass."""
+    return x.shape[1] <= WIDEST and dispatch.after_convolution(x) == torch.float32
+
+
+def cosines(
+    x: Tensor, linear: nn.Conv2d, depthwise: nn.Conv2d, heads: int, norm: dispatch.Norm | None = None
+) -> tuple[Tensor, Tensor]:
     """Make queries, keys and values, and compare the channels of queries and keys.
 
     Args:
@@ -26,6 +33,7 @@ def cosines(x: Tensor, linear: nn.Conv2d, depthwise: nn.Conv2d, heads: int) -> t
         linear: a 1×1 convolution, C → 3C: queries, keys and values, with heads consecutive in each.
         depthwise: 3×3, of all 3C.
         heads: divides C.
+        norm: of x, before all else: given where ``takes_linear``, and only there.
 
     Returns:
         The values, (B, C, H, W), channels-last, of the type that ``linear`` gives, and the cosines between channels of
@@ -37,19 +45,16 @@ def cosines(x: Tensor, linear: nn.Conv2d, depthwise: nn.Conv2d, heads: int) -> t
     shape = (batch, height, width, heads, dim // heads)
     products = torch.empty(batch, heads, dim // heads, dim // heads)
     squares = torch.empty(batch, 2, heads, dim // heads)
-    if dim <= WIDEST and dispatch.after_convolution(x) == torch.float32:
+    filters = dispatch.weights_of(depthwise)
+    if norm is not None:
         x = dispatch.channels_last(x)
         values = x.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
-        arrays = (x, *_filters(linear), *_filters(depthwise), values, products, squares)
-        dispatch.run(SOURCE, "project_products", shape, *arrays)
+        before = (*dispatch.weights_of_norm(norm), x, *dispatch.weights_of(linear))
+        dispatch.run(SOURCE, "project_products", shape, *before, *filters, values, products, squares)
     else:
         qkv = dispatch.channels_last(linear(x))
         values = qkv.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
-        arrays = (qkv, *_filters(depthwise), values, products, squares)
-        dispatch.run(SOURCE, "products", shape, qkv.dtype == torch.bfloat16, *arrays)
+        is_half = qkv.dtype == torch.bfloat16
+        dispatch.run(SOURCE, "products", shape, is_half, qkv, *filters, values, products, squares)
     of_queries, of_keys = squares.sqrt().clamp_min(SHORTEST).unbind(1)
     return values, products / (of_queries[..., :, None] * of_keys[..., None, :])
-
-
-def _filters(layer: nn.Conv2d) -> tuple[Tensor, Tensor | None]:
-    return layer.weight.float().contiguous(), None if layer.bias is None else layer.bias.float().contiguous()

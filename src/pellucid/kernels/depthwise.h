@@ -30,8 +30,8 @@ struct Filter {
 
 // Three rows of some columns of an image as floats, with a column more on each side, zeros outside of the image
 struct Rows {
-    int columns, channels;  // padded
-    float* memory;
+    int columns = 0, channels = 0;  // padded
+    float* memory = nullptr;
 
     static size_t floats(int columns, const Groups& g) { return size_t(3) * (columns + 2) * g.padded_channels(); }
 
@@ -41,43 +41,45 @@ struct Rows {
         return std::min(width, std::max(most, 8));
     }
 
+    Rows() = default;
     Rows(Memory& from, int columns, const Groups& g)
         : columns(columns), channels(g.padded_channels()), memory(from.take(floats(columns, g))) {}
 
     float* row(int y) const { return memory + size_t((y + 3) % 3) * (columns + 2) * channels; }
 
-    // Read row y of an image (height, width, stride), columns left to left + count, each number passed through ``change``
-    template <typename T, typename Change>
-    void fill(const Groups& g, const T* image, int height, int width, int stride, int y, int left, int count,
-              Change change) const {
+    // Make row y of an image, columns left - 1 to left + count: inside of the image by place(column, where it goes)
+    template <typename Place>
+    void fill(int height, int width, int y, int left, int count, Place place) const {
         float* to = row(y);
-        for (int x = left - 1; x <= left + count; ++x, to += channels) {
-            if (y < 0 || y >= height || x < 0 || x >= width) {
+        for (int x = left - 1; x <= left + count; ++x, to += channels)
+            if (y < 0 || y >= height || x < 0 || x >= width)
                 std::fill(to, to + channels, 0.0f);
-                continue;
-            }
+            else
+                place(x, to);
+    }
+
+    // Read it from the pixels of an image that lie ``stride`` numbers apart
+    template <typename T>
+    void fill(const Groups& g, const T* image, int height, int width, int stride, int y, int left, int count) const {
+        fill(height, width, y, left, count, [&](int x, float* to) {
             const T* pixel = image + (size_t(y) * width + x) * stride;
             for (int group = 0; group < g.count; ++group)
                 for (int c = 0; c < g.size; c += LANES)
-                    store(to + group * g.padded_size() + c, change(read(pixel + group * g.size + c, g.size - c)));
-        }
+                    store(to + group * g.padded_size() + c, read(pixel + group * g.size + c, g.size - c));
+        });
     }
 
-    // The same of what a linear layer makes of an image of so many channels
+    // Make it by a linear layer. ``pixels`` are the inputs of those columns that the image has, ``stride`` apart
     template <typename Change>
-    void fill(const Linear& linear, const float* image, int height, int width, int channels_in, int y, int left,
-              int count, Change change) const {
-        float* to = row(y);
+    void fill(const Linear& linear, const float* pixels, size_t stride, int height, int width, int y, int left, int count,
+              Change change) const {
+        fill(height, width, y, left, count, [](int, float*) {});
+        if (y < 0 || y >= height) return;
         const int first = std::max(left - 1, 0), last = std::min(left + count, width - 1);
-        if (y < 0 || y >= height) {
-            std::fill(to, to + size_t(count + 2) * channels, 0.0f);
-            return;
-        }
-        if (left == 0) std::fill(to, to + channels, 0.0f);
-        if (left + count == width) std::fill(to + size_t(count + 1) * channels, to + size_t(count + 2) * channels, 0.0f);
-        float* inside = to + size_t(first - left + 1) * channels;
-        linear.apply(image + (size_t(y) * width + first) * channels_in, channels_in, last - first + 1,
-                     [=](int pixel, int c, Vec v) { store(inside + size_t(pixel) * channels + c, change(v)); });
+        float* to = row(y) + size_t(first - left + 1) * channels;
+        const size_t step = channels;
+        linear.apply(pixels, stride, last - first + 1,
+                     [=](int pixel, int c, Vec v) { store(to + pixel * step + c, change(v)); });
     }
 };
 

@@ -33,7 +33,6 @@ void forward(const Shape& s, bool both, const T* expanded, const float* weights,
              int threads) {
     const Groups groups{both ? 2 : 1, s.hidden};
     const int columns = Rows::fitting(s.width, groups), stride = 2 * s.hidden;
-    const auto same = [](Vec v) { return v; };
     share_rows(s.batch, s.height, threads, [=](int, int image, int top, int bottom) {
         Memory memory(Rows::floats(columns, groups) + Filter::floats(groups));
         const Filter filter(memory, groups, weights, biases);
@@ -43,7 +42,7 @@ void forward(const Shape& s, bool both, const T* expanded, const float* weights,
         for (int left = 0; left < s.width; left += columns) {
             const int count = std::min(columns, s.width - left);
             for (int y = top - 1; y <= bottom; ++y) {
-                rows.fill(groups, from, s.height, s.width, stride, y, left, count, same);
+                rows.fill(groups, from, s.height, s.width, stride, y, left, count);
                 if (y <= top) continue;
                 for (int x = 0; x < count;) {
                     const size_t place = size_t(y - 1) * s.width + left + x;

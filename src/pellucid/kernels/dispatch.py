@@ -1,13 +1,26 @@
 """Where a kernel can stand in for PyTorch's operators, and how one that is compiled is called."""
 
 import ctypes
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pellucid.kernels.compiler import library
 
 DTYPES = (torch.float32, torch.bfloat16)
+
+
+class Norm(Protocol):
+    """Layer normalisation over channels; without ``bias``, the mean stays in."""
+
+    weight: nn.Parameter
+    eps: float
+
+    @property
+    def bias(self) -> Tensor | None:
+        """(C,), as ``weight``."""
+        ...
 
 
 def applies(name: str, x: Tensor, dtype: torch.dtype | None = None) -> bool:
@@ -56,3 +69,13 @@ def _as_c(argument: Tensor | int | float | tuple[int, ...] | None) -> object:
     if isinstance(argument, tuple):
         return (ctypes.c_int32 * len(argument))(*argument)
     return ctypes.c_float(argument) if isinstance(argument, float) else ctypes.c_int64(argument)
+
+
+def weights_of(layer: nn.Conv2d) -> tuple[Tensor, Tensor | None]:
+    """A convolution's, as the kernels read them."""
+    return layer.weight.float().contiguous(), None if layer.bias is None else layer.bias.float().contiguous()
+
+
+def weights_of_norm(norm: Norm) -> tuple[Tensor, Tensor | None, float]:
+    """A normalisation's weights, biases and eps, as the kernels read them."""
+    return norm.weight.float(), None if norm.bias is None else norm.bias.float(), norm.eps

@@ -13,7 +13,7 @@ from pellucid.kernels import dispatch
 
 SOURCE = "gated_feedforward"
 GATES = ("feature-refinement", "gated-depthwise", "linear")
-WIDEST = 96  # channels: beyond, the weights no longer fit the cache beside the pixels, and oneDNN's layers are quicker
+WIDEST = 128  # channels: beyond, the weights no longer fit the cache beside the pixels, and oneDNN's layers are quicker
 
 Gate = Literal["feature-refinement", "gated-depthwise", "linear"]
 
@@ -28,17 +28,29 @@ def applies(x: Tensor, expand: nn.Conv2d) -> bool:
     )
 
 
-def forward(x: Tensor, expand: nn.Conv2d, depthwise: nn.Conv2d, project: nn.Conv2d, gate: Gate) -> Tensor:
-    """With a and b the halves of expand(x), project their product, passed through a gate.
+def add(
+    x: Tensor,
+    norm: dispatch.Norm,
+    expand: nn.Conv2d,
+    depthwise: nn.Conv2d,
+    project: nn.Conv2d,
+    *,
+    gate: Gate,
+    refine: Tensor | None = None,
+) -> Tensor:
+    """X + project(gated), where a and b are the halves of expand(norm(x)) and what is gated is their product.
 
     ``feature-refinement``: gelu(depthwise(gelu(a))) · gelu(b). ``gated-depthwise``: gelu(a') · b', halves of
-    depthwise(expand(x)). ``linear``: depthwise(a) · b.
+    depthwise(expand(norm(x))). ``linear``: depthwise(a) · b.
 
     Args:
         x: (B, C, H, W), float32.
+        norm: over channels.
         expand, project: 1×1 convolutions, C → 2E and E → C, with biases or without.
         depthwise: 3×3, of E channels; of 2E for ``gated-depthwise``.
         gate: which.
+        refine: filters of a convolution between ``norm`` and ``expand``: (P, P, 3, 3), of the first P channels, or
+            (C, 1, 3, 3), of each by itself.
 
     Returns:
         (B, C, H, W), float32, channels-last.
@@ -50,10 +62,13 @@ def forward(x: Tensor, expand: nn.Conv2d, depthwise: nn.Conv2d, project: nn.Conv
     fits = (expand.in_channels, project.out_channels) == (dim, dim) and expand.out_channels == 2 * hidden
     if not fits or depthwise.weight.shape != (convolved, 1, 3, 3):
         raise ValueError(f"{expand}, {depthwise} and {project} do not fit {tuple(x.shape)}")
+    if refine is not None and refine.shape not in ((dim, 1, 3, 3), (len(refine), len(refine), 3, 3)):
+        raise ValueError(f"filters {tuple(refine.shape)} do not fit {tuple(x.shape)}")
     out = x.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
-    weights: list[Tensor | None] = []
-    for layer in (expand, depthwise, project):
-        bias = None if layer.bias is None else layer.bias.float().contiguous()
-        weights += [layer.weight.float().contiguous(), bias]
-    dispatch.run(SOURCE, "forward", (batch, height, width, dim, hidden), GATES.index(gate), x, *weights, out)
+    refined, seen = (0, 0) if refine is None else refine.shape[:2]
+    shape = (batch, height, width, dim, hidden, refined, seen)
+    filters = None if refine is None else refine.float().contiguous()
+    weights = [weight for layer in (expand, depthwise, project) for weight in dispatch.weights_of(layer)]
+    before = dispatch.weights_of_norm(norm)
+    dispatch.run(SOURCE, "add", shape, GATES.index(gate), *before, x, filters, *weights, out)
     return out

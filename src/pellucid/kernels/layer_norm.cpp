@@ -2,47 +2,18 @@
 //
 // layer_norm.py says what is computed and checks what it passes; this file only computes.
 
-#include "simd.h"
+#include "norm.h"
 
 namespace {
 
-struct Moments {
-    float mean, scale;  // scale is 1 / sqrt(variance + eps)
-};
-
-// Of one pixel, widened into ``row``, whose end is padded with zeros
 template <typename T>
-inline Moments moments(const T* pixel, int channels, float eps, float* row) {
-    Vec sums{};
-    for (int c = 0; c < channels; c += LANES) {
-        const Vec x = read(pixel + c, channels - c);
-        store(row + c, x);
-        sums += x;
-    }
-    const float mean = total(sums) / channels;
-    Vec squares{};
-    for (int c = 0; c < channels; c += LANES) {
-        Vec away = load(row + c) - mean;
-        if (channels - c < LANES)
-            for (int l = channels - c; l < LANES; ++l) away[l] = 0;  // where there is no channel
-        squares += away * away;
-    }
-    return {mean, 1.0f / __builtin_sqrtf(total(squares) / channels + eps)};
-}
-
-template <typename T>
-void forward(int64_t pixels, int channels, float eps, const T* x, const float* weight, const float* bias, T* out,
-             int threads) {
+void forward(int64_t pixels, int channels, Norm norm, const T* x, T* out, int threads) {
     share(pixels, threads, [=](int, int64_t first, int64_t last) {
         Memory memory(padded(channels));
         float* row = memory.take(padded(channels));
         for (int64_t p = first; p < last; ++p) {
-            const Moments m = moments(x + p * channels, channels, eps, row);
-            for (int c = 0; c < channels; c += LANES) {
-                const int left = channels - c;
-                const Vec y = (load(row + c) - m.mean) * m.scale * read(weight + c, left) + read(bias + c, left);
-                write(out + p * channels + c, y, left);
-            }
+            norm.apply(x + p * channels, channels, row);
+            for (int c = 0; c < channels; c += LANES) write(out + p * channels + c, load(row + c), channels - c);
         }
     });
 }
@@ -92,9 +63,9 @@ extern "C" {
 void layer_norm_forward(int64_t pixels, int64_t channels, float eps, int64_t half, const void* x, const float* weight,
                         const float* bias, void* out, int64_t threads) {
     if (half)
-        forward(pixels, channels, eps, (const BFloat16*)x, weight, bias, (BFloat16*)out, threads);
+        forward(pixels, channels, {weight, bias, eps}, (const BFloat16*)x, (BFloat16*)out, threads);
     else
-        forward(pixels, channels, eps, (const float*)x, weight, bias, (float*)out, threads);
+        forward(pixels, channels, {weight, bias, eps}, (const float*)x, (float*)out, threads);
 }
 
 void layer_norm_backward(int64_t pixels, int64_t channels, float eps, int64_t half, const void* x, const float* weight,

@@ -30,6 +30,16 @@ def normalise(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     return result
 
 
+def divide(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """X / √(variance + eps) · weight, over the channels of each pixel; as ``normalise``, but for inference alone."""
+    x, weight = dispatch.channels_last(x), weight.float().contiguous()
+    if weight.shape != (x.shape[1],):
+        raise ValueError(f"weight {tuple(weight.shape)} does not fit {tuple(x.shape)}")
+    out = torch.empty_like(x)
+    dispatch.run(SOURCE, "forward", *_layout(x), eps, x.dtype == torch.bfloat16, x, weight, None, out)
+    return out
+
+
 class _Normalise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:

@@ -26,13 +26,14 @@ inline void product_block(int depth, const float* a, int a_row, int a_column, co
         for (int n = 0; n < WIDE; ++n) store(c + m * c_row + n * LANES, sum[m][n]);
 }
 
-// (rows x depth) times (depth x columns); a may be read along either axis
-inline void product(int rows, int columns, int depth, const float* a, int a_row, int a_column, const float* b, float* c) {
+// (rows x depth) times (depth x columns); a may be read along either axis, rows of c lie c_row apart
+inline void product(int rows, int columns, int depth, const float* a, int a_row, int a_column, const float* b, float* c,
+                    int c_row) {
     for (int n = 0; n < columns;) {
         const bool wide = n + 2 * LANES <= columns;
         for (int m = 0; m < rows; m += ROWS) {
             const auto block = wide ? product_block<2> : product_block<1>;
-            block(depth, a + m * a_row, a_row, a_column, b + n, columns, c + m * columns + n, columns);
+            block(depth, a + m * a_row, a_row, a_column, b + n, columns, c + m * c_row + n, c_row);
         }
         n += wide ? 2 * LANES : LANES;
     }

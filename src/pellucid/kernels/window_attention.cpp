@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "linear.h"
+#include "norm.h"
 #include "product.h"
 
 namespace {
@@ -101,7 +103,7 @@ struct Mixture {
 void find_logits(const Shape& s, const Window& window, const float* bias, Scratch& x) {
     const int n = x.tokens, tokens = s.tokens();
     transpose(n, x.dim, x.k, x.k_t);
-    product(n, n, x.dim, x.q, x.dim, 1, x.k_t, x.logits);
+    product(n, n, x.dim, x.q, x.dim, 1, x.k_t, x.logits, n);
     for (int i = 0; i < tokens; ++i)
         for (int j = 0; j < tokens; ++j) x.logits[i * n + j] += bias[i * tokens + j];
     if (window.mixed)
@@ -164,7 +166,7 @@ void forward_some(const Shape& s, const Mixture& mix, const T* q, const T* kv, c
         for (int head = 0; head < s.heads; ++head) {
             const int at = head * s.head_dim;
             attend(s, mix, window, q, kv, bias, head, x);
-            product(x.tokens, x.dim, x.tokens, x.weights, x.tokens, 1, x.v, x.out);
+            product(x.tokens, x.dim, x.tokens, x.weights, x.tokens, 1, x.v, x.out, x.dim);
             scatter(s, window, x.out, 1.0f, channels, at, out);
         }
     }
@@ -207,19 +209,19 @@ void backward_some(const Shape& s, const Mixture& mix, const T* q, const T* kv, 
             attend(s, mix, window, q, kv, bias, head, x);
             gather(s, window, grad, channels, at, 1.0f, x.grad);
 
-            product(n, x.dim, n, x.weights, 1, n, x.grad, x.out);  // of v: weights^T grad
+            product(n, x.dim, n, x.weights, 1, n, x.grad, x.out, x.dim);  // of v: weights^T grad
             scatter(s, window, x.out, 1.0f, 2 * channels, channels + at, grad_kv);
 
             transpose(n, x.dim, x.v, x.v_t);
-            product(n, n, x.dim, x.grad, x.dim, 1, x.v_t, x.weights);  // of the weights: grad v^T
+            product(n, n, x.dim, x.grad, x.dim, 1, x.v_t, x.weights, n);  // of the weights: grad v^T
             find_logit_gradients(mix, x, x.weights, grad_mix[0], grad_mix[1]);
             float* bias_sum = grad_bias + size_t(head) * tokens * tokens;
             for (int i = 0; i < tokens; ++i)
                 for (int j = 0; j < tokens; ++j) bias_sum[i * tokens + j] += x.logits[i * n + j];
 
-            product(n, x.dim, n, x.logits, n, 1, x.k, x.out);
+            product(n, x.dim, n, x.logits, n, 1, x.k, x.out, x.dim);
             scatter(s, window, x.out, scale_of(s), channels, at, grad_q);
-            product(n, x.dim, n, x.logits, 1, n, x.q, x.out);
+            product(n, x.dim, n, x.logits, 1, n, x.q, x.out, x.dim);
             scatter(s, window, x.out, 1.0f, 2 * channels, at, grad_kv);
         }
     }
@@ -252,9 +254,67 @@ void backward(const Shape& s, const Mixture& mix, const void* q, const void* kv,
     }
 }
 
+// A whole branch for a window at a time: normalisation, linear layer, attention, linear layer, and what was there before
+struct Branch {
+    const Shape& s;
+    const Mixture& mix;
+    const Norm& norm;
+    const Linear &project_in, &project_out;
+    const float *x, *bias;
+    float* out;
+
+    void some(int64_t first, int64_t last) const {
+        const int channels = s.heads * s.head_dim, tokens = s.padded_tokens(), part = tokens * s.head_dim;
+        Window window(s);
+        Scratch scratch(s);
+        Memory memory(size_t(tokens) * 5 * channels);
+        float* pixels = memory.take(size_t(tokens) * channels);
+        float* mixed = memory.take(size_t(tokens) * channels);
+        float* parts = memory.take(size_t(tokens) * 3 * channels);  // queries, keys and values of each head by themselves
+        for (int64_t index = first; index < last; ++index) {
+            window.move_to(s, index);
+            for (int t = 0; t < s.tokens(); ++t)
+                if (window.pixel[t] >= 0) norm.apply(x + window.pixel[t] * channels, channels, pixels + t * channels);
+            project_in.apply(pixels, channels, s.tokens(), [&](int token, int c, Vec v) {
+                store(parts + size_t(c / s.head_dim) * part + token * s.head_dim + c % s.head_dim, v);
+            });
+            for (int head = 0; head < s.heads; ++head) {
+                scratch.q = parts + size_t(head) * part;
+                scratch.k = parts + size_t(s.heads + head) * part;
+                scratch.v = parts + size_t(2 * s.heads + head) * part;
+                find_logits(s, window, bias + size_t(head) * s.tokens() * s.tokens(), scratch);
+                find_weights(mix, scratch);
+                product(tokens, s.head_dim, tokens, scratch.weights, tokens, 1, scratch.v, mixed + head * s.head_dim,
+                        channels);
+            }
+            project_out.apply(mixed, channels, s.tokens(), [&](int token, int c, Vec v) {
+                if (window.pixel[token] < 0) return;
+                const size_t place = window.pixel[token] * channels + c;
+                write(out + place, v + read(x + place));
+            });
+        }
+    }
+};
+
 }  // namespace
 
 extern "C" {
+
+void window_attention_add(const int32_t* shape, const float* mixture, int64_t squared, const float* norm,
+                             const float* norm_bias, float eps, const float* x, const float* project_in,
+                             const float* project_in_bias, const float* bias, const float* project_out,
+                             const float* project_out_bias, float* out, int64_t threads) {
+    const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6]};
+    const Mixture mix{mixture[0], mixture[1], bool(squared)};
+    const Norm before{norm, norm_bias, eps};
+    const int channels = s.heads * s.head_dim;
+    const Groups wide{3 * s.heads, s.head_dim}, narrow{1, channels};
+    Memory packed(Linear::floats(channels, wide) + Linear::floats(channels, narrow));
+    const Linear in(packed, channels, wide, project_in, project_in_bias);
+    const Linear to(packed, channels, narrow, project_out, project_out_bias);
+    const Branch branch{s, mix, before, in, to, x, bias, out};
+    share(s.windows(), int(threads), [&](int, int64_t first, int64_t last) { branch.some(first, last); });
+}
 
 void window_attention_forward(const int32_t* shape, const float* mixture, int64_t squared, int64_t half, const void* q,
                               const void* kv, const float* bias, void* out, int64_t threads) {

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
 
 SOURCE = "window_attention"
+WIDEST = 128  # channels up to which linear layers are quicker in the cache than by themselves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,61 @@ class Windows:
 def applies(x: Tensor) -> bool:
     """Whether ``attend`` can be given what a convolution makes of this."""
     return dispatch.applies(SOURCE, x, dispatch.after_convolution(x))
+
+
+def takes_linear(x: Tensor, query: nn.Conv2d, windows: Windows) -> bool:
+    """Whether ``add`` can do this, and is quicker; it has no backward pass."""
+    return (
+        x.shape[1] <= WIDEST
+        and x.shape[1] // windows.heads % 16 == 0
+        and dispatch.is_inference(x, query.weight)
+        and dispatch.after_convolution(x) == torch.float32
+    )
+
+
+def add(
+    x: Tensor,
+    norm: dispatch.Norm,
+    query: nn.Conv2d,
+    key_value: nn.Conv2d,
+    project: nn.Conv2d,
+    bias: Tensor,
+    mixture: Tensor,
+    windows: Windows,
+    *,
+    squared: bool,
+) -> Tensor:
+    """X + project(attend(query(norm(x)), key_value(norm(x)), ...)), for inference in float32.
+
+    Args:
+        x: (B, C, H, W), float32, with heads of multiples of 16 channels.
+        norm: over channels.
+        query, key_value, project: 1×1 convolutions, C → C, C → 2C, C → C.
+        bias, mixture, windows, squared: as for ``attend``.
+
+    Returns:
+        (B, C, H, W), float32, channels-last.
+    """
+    x = dispatch.channels_last(x)
+    batch, dim, height, width = x.shape
+    tokens, head_dim = windows.window**2, dim // windows.heads
+    if query.weight.shape[:2] != (dim, dim) or key_value.weight.shape[:2] != (2 * dim, dim):
+        raise ValueError(f"{query} and {key_value} do not fit {tuple(x.shape)}")
+    if head_dim * windows.heads != dim or head_dim % 16 or bias.shape != (windows.heads, tokens, tokens):
+        raise ValueError(f"a bias {tuple(bias.shape)} and {dim} channels do not fit {windows}")
+    scale = head_dim**-0.5
+    weights = torch.cat([query.weight * scale, key_value.weight]).float()
+    biases = torch.cat([_bias_of(query) * scale, _bias_of(key_value)]).float()
+    out = x.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
+    shape = (batch, height, width, windows.heads, head_dim, windows.window, windows.shift)
+    before = (mixture.float().contiguous(), squared, *dispatch.weights_of_norm(norm), x, weights, biases)
+    after = (bias.float().contiguous(), *dispatch.weights_of(project), out)
+    dispatch.run(SOURCE, "add", shape, *before, *after)
+    return out
+
+
+def _bias_of(layer: nn.Conv2d) -> Tensor:
+    return layer.weight.new_zeros(layer.out_channels) if layer.bias is None else layer.bias
 
 
 def attend(q: Tensor, kv: Tensor, bias: Tensor, mixture: Tensor, windows: Windows, *, squared: bool) -> Tensor:

@@ -1,0 +1,356 @@
+"""How fast the networks run, beside a textbook version of each and this machine's own rate of multiplying matrices.
+
+    python benchmarks/speed.py --out benchmarks/results/NAME.json
+    python benchmarks/speed.py --networks ast-t --sizes 256 512 --ways textbook pellucid --precisions fp32
+    python benchmarks/speed.py --operators ast-t restormer --sizes 256
+
+A case is a network, a size, a precision and a way of running it: ``textbook`` (``textbook.py``), ``torch`` (pellucid
+without its kernels), ``pellucid`` (as by default), ``onnx``, ``openvino`` or ``compile`` (other backends). Each runs in
+a process of its own, which measures the rate of square matrix products (2048³, float32) just before and after; cases
+take turns, ``--rounds`` times, and the best counts. Squares up to 1024 pixels pass the network whole, larger pictures
+by the tiles of ``Restorer``. Differences are from the textbook's float32 result, where that was run.
+
+Random weights, from a fixed seed, for networks; bundled weights by their names. Fractions are of multiply-adds
+(``count_macs``) over the rate. A way that a machine has not got is left out, with a line.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import textbook
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pellucid.blocks.transformer import TransformerBlock
+from pellucid.checkpoints import load_network
+from pellucid.inference import Restorer
+from pellucid.memory import keep_freed_memory, peak_bytes
+from pellucid.models.cost import count_macs
+from pellucid.models.registry import build, create_network
+from pellucid.zoo import find_model, list_models
+
+NETWORKS = ("ast-s-denoise", "ast-t", "ast-b", "astv2-s", "restormer")
+SIZES = ("128", "256", "512", "1024", "4000x3000")
+WAYS = ("textbook", "torch", "pellucid", "onnx", "openvino", "compile")
+PRECISIONS = ("fp32", "bf16")
+WHOLE = 1024  # pixels a side, beyond which pictures are cut into tiles
+TEXTBOOK_LIMIT = 512  # pixels a side, beyond which it needs more memory than machines have
+SECONDS = 4.0  # that a case is repeated for, once it has run
+PATIENCE = 900  # seconds for one case
+UNIT = 2048  # side of the matrices that the rate is measured with
+
+
+def load(name: str) -> nn.Module:
+    """Bundled weights by their name, or a network with random ones whose every branch matters."""
+    if name in [model.name for model in list_models()]:
+        return load_network(find_model(name))
+    torch.manual_seed(0)
+    return create_network(name).eval()
+
+
+def picture(size: tuple[int, int]) -> Tensor:
+    return torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``512`` or ``4000x3000`` → (height, width)."""
+    width, _, height = text.partition("x")
+    return int(height or width), int(width)
+
+
+def measure_rate(dtype: torch.dtype = torch.float32) -> float:
+    """Multiply-adds a second of a matrix product, the best of several."""
+    a = torch.rand(UNIT, UNIT).to(dtype)
+    return UNIT**3 / min(timed(lambda: a @ a) for _ in range(5))
+
+
+def measure_copy() -> float:
+    """Bytes read and written a second."""
+    a = torch.zeros(2**26)
+    b = torch.empty_like(a)
+    return 2 * a.nbytes / min(timed(lambda: b.copy_(a)) for _ in range(5))
+
+
+def timed(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def runner(network: nn.Module, way: str, precision: str, size: tuple[int, int]) -> Callable[[], Tensor]:
+    """What a case runs: gives back (1, 3, H, W)."""
+    image = picture(size)
+    autocast = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
+    if way == "textbook":
+        return lambda: _under(autocast, lambda: textbook.forward(network, image))
+    backend = way if way in ("onnx", "openvino", "compile") else "torch"
+    if max(size) > WHOLE or backend != "torch":
+        options: dict[str, Any] = {} if backend == "torch" else {"backend": backend}
+        tile = "auto" if max(size) > WHOLE else "off"
+        restorer = Restorer(network, tile, precision=precision, keep_clean=False, **options)
+        pixels = image[0].permute(1, 2, 0).numpy()
+        return lambda: torch.from_numpy(restorer.restore_array(pixels)).permute(2, 0, 1)[None]
+    return lambda: _under(autocast, lambda: network(image))
+
+
+@torch.inference_mode()
+def _under(context: Any, work: Callable[[], Tensor]) -> Tensor:
+    with context:
+        return work().float()
+
+
+def run_case(case: dict[str, Any], reference: Path | None) -> dict[str, Any]:
+    """The work of a child process."""
+    keep_freed_memory()
+    size = parse_size(case["size"])
+    network = load(case["network"])
+    rates = [measure_rate()]
+    before = peak_bytes()
+    run = runner(network, case["way"], case["precision"], size)
+    started = time.perf_counter()
+    result = run()
+    first, times = time.perf_counter() - started, [time.perf_counter() - started]
+    while sum(times) < SECONDS:
+        times.append(timed(run))
+    peak = peak_bytes()
+    rates.append(measure_rate())
+    macs = count_macs(network.config, *size) if max(size) <= WHOLE else _macs_by_area(network.config, size)
+    outcome = {
+        **case,
+        "seconds": min(times),
+        "first": first,
+        "seconds_per_megapixel": min(times) / (size[0] * size[1] / 1e6),
+        "macs": macs,
+        "rate": macs / min(times),
+        "machine_rate": max(rates),
+        "fraction": macs / min(times) / max(rates),
+        "peak_bytes": peak,
+        "bytes_before": before,
+    }
+    if reference and case["way"] == "textbook" and case["precision"] == "fp32":
+        np.save(reference, result.numpy())
+    elif reference and reference.exists():
+        outcome["difference"] = float(np.abs(np.load(reference) - result.numpy()).max())
+    return outcome
+
+
+def _macs_by_area(config: Any, size: tuple[int, int]) -> int:
+    side = 512
+    return round(count_macs(config, side, side) * size[0] * size[1] / side**2)
+
+
+def cases(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    for network in arguments.networks:
+        for size in arguments.sizes:
+            for precision in arguments.precisions:
+                for way in arguments.ways:
+                    if way == "textbook" and max(parse_size(size)) > TEXTBOOK_LIMIT:
+                        continue
+                    yield {"network": network, "size": size, "precision": precision, "way": way}
+
+
+def spawn(case: dict[str, Any], folder: Path) -> dict[str, Any] | None:
+    """Run a case in a process of its own; None where it cannot be."""
+    reference = folder / f"{case['network']}-{case['size']}.npy"
+    environment = {**os.environ, "PELLUCID_NATIVE": "0"} if case["way"] in ("torch", "textbook") else dict(os.environ)
+    command = [sys.executable, __file__, "--case", json.dumps(case), "--reference", str(reference)]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return _left_out(case, f"more than {PATIENCE} s")
+    if done.returncode:
+        return _left_out(case, (done.stderr.strip().splitlines() or ["killed"])[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _left_out(case: dict[str, Any], why: str) -> None:
+    print(f"left out: {' '.join(case.values())}: {why}", file=sys.stderr, flush=True)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures are of."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    model = next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
+    flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "instructions": [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags],
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "gemm_fp32": 2 * measure_rate(),
+        "gemm_bf16": 2 * measure_rate(torch.bfloat16),
+        "copy": measure_copy(),
+    }
+
+
+HEADER = (
+    "| network | size | precision | way | s | s/MP | GFLOP/s | of GEMM | peak, MiB | difference | textbook / this |"
+)
+
+
+def table(outcomes: list[dict[str, Any]]) -> str:
+    """The outcomes as Markdown; the last column is how many times the textbook's float32 time is longer."""
+    plain = {
+        (o["network"], o["size"]): o["seconds"] for o in outcomes if o["way"] == "textbook" and o["precision"] == "fp32"
+    }
+    lines = [HEADER, "|---" * HEADER.count(" | ") + "|---|"]
+    for o in outcomes:
+        known = plain.get((o["network"], o["size"]))
+        ratio = f"{known / o['seconds']:.1f}" if known else ""
+        difference = f"{o['difference']:.1e}" if "difference" in o else ""
+        lines.append(
+            f"| {o['network']} | {o['size']} | {o['precision']} | {o['way']} | {o['seconds']:.3g} | "
+            f"{o['seconds_per_megapixel']:.2f} | {2 * o['rate'] / 1e9:.0f} | {100 * o['fraction']:.0f} % | "
+            f"{o['peak_bytes'] / 2**20:.0f} | {difference} | {ratio} |"
+        )
+    return "\n".join(lines)
+
+
+def best_of(rounds: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Of each case the quickest round."""
+    fastest: dict[str, dict[str, Any]] = {}
+    for outcome in (outcome for done in rounds for outcome in done):
+        key = " ".join(outcome[name] for name in ("network", "size", "precision", "way"))
+        if key not in fastest or outcome["seconds"] < fastest[key]["seconds"]:
+            fastest[key] = outcome
+    return list(fastest.values())
+
+
+@contextmanager
+def parts_timed(network: nn.Module) -> Iterator[dict[str, list[float]]]:
+    """Seconds, and bytes of what comes in and goes out, of halves of transformer blocks and of convolutions elsewhere.
+
+    A half is x + branch(norm(x)), as which most of the kernels compute it.
+    """
+    spent: dict[str, list[float]] = {}  # by the path of the branch or convolution, and how many channels it sees
+    paths = {module: path for path, module in network.named_modules()}
+    add = TransformerBlock._add
+
+    def note(path: str, started: float, given: Tensor, result: Tensor) -> None:
+        entry = spent.setdefault(f"{path} {given.shape[1]}", [0.0, 0.0])
+        entry[0] += time.perf_counter() - started
+        entry[1] += given.nbytes + result.nbytes
+
+    def timed_add(self: TransformerBlock, x: Tensor, norm: nn.Module, branch: nn.Module) -> Tensor:
+        started = time.perf_counter()
+        result = add(self, x, norm, branch)
+        note(paths[branch], started, x, result)
+        return result
+
+    hooks: list[Any] = []
+    for path, module in network.named_modules():
+        if (
+            isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+            and ".attention." not in path
+            and ".feedforward." not in path
+        ):
+            began: list[float] = []
+            hooks.append(module.register_forward_pre_hook(lambda *_, to=began: to.append(time.perf_counter())))
+            hooks.append(
+                module.register_forward_hook(lambda _, given, y, to=began, path=path: note(path, to.pop(), given[0], y))
+            )
+    TransformerBlock._add = timed_add
+    try:
+        yield spent
+    finally:
+        TransformerBlock._add = add
+        for hook in hooks:
+            hook.remove()
+
+
+def report_operators(name: str, size: tuple[int, int]) -> None:
+    """Where a network's time goes, and what holds each kind of part: arithmetic or memory."""
+    keep_freed_memory()
+    network, image = load(name), picture(size)
+    rate, copy = measure_rate(), measure_copy()
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.inference_mode():
+        build(network.config)(torch.empty(1, 3, *size))  # type: ignore[arg-type]
+    macs = {path.partition(".")[2]: sum(by.values()) / 2 for path, by in counter.get_flop_counts().items()}
+    best: dict[str, list[float]] = {}
+    totals = []
+    with torch.inference_mode():
+        network(image)
+        for _ in range(5):
+            with parts_timed(network) as spent:
+                totals.append(timed(lambda: network(image)))
+            for path, entry in spent.items():
+                best[path] = min(best.get(path, entry), entry)
+    kinds: dict[str, list[float]] = {}
+    for key, entry in best.items():
+        path, _, channels = key.partition(" ")
+        last = path.split(".")[-1]
+        kind = f"{last}, {channels} channels" if last in ("attention", "feedforward") else "other convolutions"
+        sums = kinds.setdefault(kind, [0.0, 0.0, 0.0])
+        for i, value in enumerate((*entry, macs.get(path, 0.0))):
+            sums[i] += value
+    total = min(totals)
+    rest = max(total - sum(sums[0] for sums in kinds.values()), 0.0)
+    kinds["joining, padding, shuffling"] = [rest, 0.0, 0.0]
+    rates = f"GEMM {2 * rate / 1e9:.0f} GFLOP/s, copy {copy / 1e9:.0f} GB/s"
+    print(f"\n{name}, {size[1]}x{size[0]}: {total:.3f} s; {rates}\n")
+    print("| part | ms | share | GFLOP/s | of GEMM | in and out, of copy |\n|---|---|---|---|---|---|")
+    for kind, (seconds, moved, count) in sorted(kinds.items(), key=lambda item: -item[1][0]):
+        print(
+            f"| {kind} | {1e3 * seconds:.1f} | {100 * seconds / total:.0f} % | {2 * count / seconds / 1e9:.0f} | "
+            f"{100 * count / seconds / rate:.0f} % | {100 * moved / seconds / copy:.0f} % |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", default=NETWORKS)
+    parser.add_argument("--sizes", nargs="+", default=SIZES)
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
+    parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--operators", nargs="+", metavar="NETWORK", help="where their time goes, instead")
+    parser.add_argument("--out", type=Path, help="a .json for the figures; the table goes beside it as .md")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    parser.add_argument("--reference", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.case:
+        print(json.dumps(run_case(json.loads(arguments.case), arguments.reference)))
+        return
+    if arguments.operators:
+        for name in arguments.operators:
+            for size in arguments.sizes:
+                report_operators(name, parse_size(size))
+        return
+
+    rounds: list[list[dict[str, Any]]] = []
+    about = machine()
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(arguments.rounds):
+            rounds.append([])
+            for case in cases(arguments):
+                outcome = spawn(case, Path(folder))
+                if outcome:
+                    rounds[-1].append(outcome)
+                    print(f"{' '.join(case.values())}: {outcome['seconds']:.3f} s", file=sys.stderr, flush=True)
+    outcomes = best_of(rounds)
+    print(table(outcomes))
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(json.dumps({"machine": about, "outcomes": outcomes}, indent=1))
+        described = ", ".join(f"{key} {value}" for key, value in about.items())
+        arguments.out.with_suffix(".md").write_text(f"{described}\n\n{table(outcomes)}\n")
+
+
+if __name__ == "__main__":
+    main()
