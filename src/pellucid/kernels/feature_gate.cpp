@@ -3,20 +3,19 @@
 //
 // feature_gate.py says what is computed and checks what it passes; this file only computes.
 
-#include "simd.h"
+#include "depthwise.h"
 
 namespace {
-
-constexpr int TAPS = 9;
 
 struct Shape {
     int batch, height, width, hidden;
 
+    Groups groups() const { return {1, hidden}; }
     int channels() const { return padded(hidden); }
     size_t row() const { return size_t(width + 2) * channels(); }  // one pixel more on each side
 };
 
-// Rows of one image that are still needed, in the place of older ones
+// Whole rows of one image that the backward pass still needs, in the place of older ones
 struct Ring {
     float* memory;
     size_t size;
@@ -24,21 +23,6 @@ struct Ring {
 
     Ring(Memory& from, const Shape& s, int rows) : memory(from.take(s.row() * rows)), size(s.row()), rows(rows) {}
     float* row(int y) const { return memory + size * ((y + 2 * rows) % rows); }
-};
-
-// Weights (9, channels) and bias (channels) of the convolution, padded with zeros
-struct Filter {
-    float *weight, *bias;
-
-    Filter(Memory& from, const Shape& s, const float* weights, const float* biases) {
-        const int channels = s.channels();
-        weight = from.take(size_t(TAPS) * channels);
-        bias = from.take(channels);
-        for (int c = 0; c < s.hidden; ++c) {
-            bias[c] = biases[c];
-            for (int tap = 0; tap < TAPS; ++tap) weight[tap * channels + c] = weights[c * TAPS + tap];
-        }
-    }
 };
 
 // gelu of the first half of row y of the expansion; zeros outside of the image
@@ -69,26 +53,42 @@ inline Vec convolved(const float* const rows[3], const float* weight, int channe
     return sum;
 }
 
+template <int PIXELS, typename T>
+inline void gate(const Shape& s, const Rows& rows, const Filter& filter, const T* value, T* out, int y, int x) {
+    for (int c = 0; c < s.hidden; c += LANES) {
+        Vec mixed[PIXELS];
+        convolve<PIXELS>(rows, filter, y, x, c, mixed);
+#pragma GCC unroll 8
+        for (int p = 0; p < PIXELS; ++p) {
+            const Vec up = gelu(read(value + size_t(2 * p) * s.hidden + c, s.hidden - c));
+            write(out + size_t(p) * s.hidden + c, gelu(mixed[p]) * up, s.hidden - c);
+        }
+    }
+}
+
 template <typename T>
 void forward_some(const Shape& s, const T* expanded, const float* weights, const float* biases, T* out, int image,
                   int top, int bottom) {
-    const int channels = s.channels();
-    Memory memory(3 * s.row() + size_t(TAPS + 1) * channels);
-    const Ring gates(memory, s, 3);
-    const Filter filter(memory, s, weights, biases);
+    const int columns = Rows::fitting(s.width, s.groups());
+    Memory memory(Rows::floats(columns, s.groups()) + Filter::floats(s.groups()));
+    const Filter filter(memory, s.groups(), weights, biases);
+    const Rows rows(memory, columns, s.groups());
     const T* from = expanded + size_t(image) * s.height * s.width * 2 * s.hidden;
     T* to = out + size_t(image) * s.height * s.width * s.hidden;
-    gate_row(s, from, top - 1, gates.row(top - 1));
-    gate_row(s, from, top, gates.row(top));
-    for (int y = top; y < bottom; ++y) {
-        gate_row(s, from, y + 1, gates.row(y + 1));
-        const float* const rows[3] = {gates.row(y - 1), gates.row(y), gates.row(y + 1)};
-        for (int x = 0; x < s.width; ++x) {
-            const size_t place = size_t(y) * s.width + x;
-            const T* value = from + (2 * place + 1) * s.hidden;
-            for (int c = 0; c < s.hidden; c += LANES) {
-                const Vec gate = gelu(convolved(rows, filter.weight, channels, x, c, false) + load(filter.bias + c));
-                write(to + place * s.hidden + c, gate * gelu(read(value + c, s.hidden - c)), s.hidden - c);
+    for (int left = 0; left < s.width; left += columns) {
+        const int count = std::min(columns, s.width - left);
+        for (int y = top - 1; y <= bottom; ++y) {
+            rows.fill(s.height, s.width, y, left, count, [&](int x, float* row) {
+                const T* pixel = from + (size_t(y) * s.width + x) * 2 * s.hidden;
+                for (int c = 0; c < s.hidden; c += LANES) store(row + c, gelu(read(pixel + c, s.hidden - c)));
+            });
+            if (y <= top) continue;
+            for (int x = 0; x < count;) {
+                const size_t place = size_t(y - 1) * s.width + left + x;
+                const bool four = x + 4 <= count;
+                const auto some = four ? gate<4, T> : gate<1, T>;
+                some(s, rows, filter, from + (2 * place + 1) * s.hidden, to + place * s.hidden, y - 1, x);
+                x += four ? 4 : 1;
             }
         }
     }
@@ -126,9 +126,9 @@ template <typename T>
 void backward_some(const Shape& s, const T* expanded, const float* weights, const float* biases, const T* grads,
                    T* grad_expanded, float* weight_sums, float* bias_sums, int image, int top, int bottom) {
     const int channels = s.channels();
-    Memory memory(7 * s.row() + size_t(TAPS + 1) * channels);
+    Memory memory(7 * s.row() + Filter::floats(s.groups()));
     const Ring gates(memory, s, 4), mixed(memory, s, 3);
-    const Filter filter(memory, s, weights, biases);
+    const Filter filter(memory, s.groups(), weights, biases);
     const size_t start = size_t(image) * s.height * s.width * s.hidden;
     const T *from = expanded + 2 * start, *grad = grads + start;
     T* to = grad_expanded + 2 * start;
@@ -167,22 +167,9 @@ void backward_some(const Shape& s, const T* expanded, const float* weights, cons
     }
 }
 
-// Call work(thread, image, top, bottom) for bands of rows that together are the batch
-template <typename Work>
-void share_rows(const Shape& s, int threads, Work work) {
-    share(int64_t(s.batch) * s.height, threads, [=](int thread, int64_t first, int64_t last) {
-        while (first < last) {
-            const int image = int(first / s.height), top = int(first % s.height);
-            const int bottom = int(std::min<int64_t>(s.height, top + last - first));
-            work(thread, image, top, bottom);
-            first += bottom - top;
-        }
-    });
-}
-
 template <typename T>
 void forward(const Shape& s, const void* expanded, const float* weights, const float* biases, void* out, int threads) {
-    share_rows(s, threads, [=](int, int image, int top, int bottom) {
+    share_rows(s.batch, s.height, threads, [=](int, int image, int top, int bottom) {
         forward_some(s, (const T*)expanded, weights, biases, (T*)out, image, top, bottom);
     });
 }
@@ -194,7 +181,7 @@ void backward(const Shape& s, const void* expanded, const float* weights, const 
     const size_t size = size_t(TAPS + 1) * channels;
     Memory shares(size * threads);
     float* sums = shares.take(size * threads);
-    share_rows(s, threads, [=](int thread, int image, int top, int bottom) {
+    share_rows(s.batch, s.height, threads, [=](int thread, int image, int top, int bottom) {
         float* own = sums + size * thread;
         backward_some(s, (const T*)expanded, weights, biases, (const T*)grads, (T*)grad_expanded, own,
                       own + TAPS * channels, image, top, bottom);

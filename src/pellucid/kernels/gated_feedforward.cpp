@@ -44,7 +44,7 @@ class Source {
   public:
     static size_t floats(const Shape& s, int columns) {
         const size_t wide = columns + 2, ring = Rows::floats(columns + 2, {1, s.dim});
-        return wide * (s.stride() + s.patch()) + (s.refined ? ring : 0);
+        return wide * (s.stride() + s.patch()) + PAD + (s.refined ? ring : 0);
     }
 
     // One of the convolutions is used, or none
@@ -52,7 +52,7 @@ class Source {
            const float* image, int columns)
         : s(s), norm(norm), partial(partial), depthwise(depthwise), image(image),
           pixels(from.take(size_t(columns + 2) * s.stride())),
-          patches(from.take(size_t(columns + 2) * s.patch())),
+          patches(from.take(size_t(columns + 2) * s.patch() + PAD)),
           rows(s.refined ? Rows(from, columns + 2, {1, s.dim}) : Rows{}) {}
 
     // Rows before the first that is asked for, which the convolution sees
@@ -101,13 +101,18 @@ class Source {
     // The first channels by a linear layer of what lies around them, the others as they are
     void refine_some(int y, int first, int wide, int left) const {
         const int some = s.partial();
-        for (int i = 0; i < wide; ++i)
+        for (int i = 0; i < wide; ++i) {
+            // whole vectors: what is too much of one tap the next one covers
             for (int tap = 0; tap < TAPS; ++tap)
-                std::copy_n(normalised(y + tap / 3 - 1, first + i + tap % 3 - 1, left), some,
-                            patches + size_t(i) * s.patch() + tap * some);
-        partial.apply(patches, s.patch(), wide, [&](int i, int c, Vec v) { store(pixel(i) + c, v); });
-        for (int i = 0; i < wide; ++i)
-            std::copy_n(normalised(y, first + i, left) + some, s.dim - some, pixel(i) + some);
+                copy(normalised(y + tap / 3 - 1, first + i + tap % 3 - 1, left), some,
+                     patches + size_t(i) * s.patch() + tap * some);
+            copy(normalised(y, first + i, left), s.dim, pixel(i));
+        }
+        partial.apply(patches, s.patch(), wide, [&](int i, int c, Vec v) { write(pixel(i) + c, v, some - c); });
+    }
+
+    static void copy(const float* from, int count, float* to) {
+        for (int c = 0; c < count; c += LANES) write(to + c, load(from + c));
     }
 };
 
