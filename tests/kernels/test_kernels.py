@@ -238,8 +238,16 @@ class TestGatedFeedForward:
         block = TransformerBlock(144, None, lively(branch(144, 77)), norm=norm)
         compare_inference(monkeypatch, block, ["layer_norm", "depthwise_gate"], image(144, (9, 21)))
 
+    @pytest.mark.parametrize("size", [(13, 17), (3, 130)])
+    @pytest.mark.parametrize("branch", [FRFN, GDFN, partial(GDFN, bias=True), GroupedFRFN], ids=str)
+    def test_bfloat16(
+        self, monkeypatch: pytest.MonkeyPatch, branch: Callable[..., nn.Module], size: tuple[int, int]
+    ) -> None:
+        block = TransformerBlock(24, None, branch(24, 75), norm=LayerNorm)
+        compare_inference(monkeypatch, block, ["gated_feedforward"], image(24, size, torch.bfloat16))
+
     @pytest.mark.parametrize("branch", [GDFN, partial(GDFN, bias=True), GroupedFRFN], ids=str)
-    def test_bfloat16(self, monkeypatch: pytest.MonkeyPatch, branch: Callable[..., nn.Module]) -> None:
+    def test_bfloat16_by_steps(self, monkeypatch: pytest.MonkeyPatch, branch: Callable[..., nn.Module]) -> None:
         compare_inference(monkeypatch, branch(24, 40), ["depthwise_gate"], image(24, (13, 17), torch.bfloat16))
 
     def test_columns_in_several_parts_by_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +306,7 @@ class TestChannelAttention:
 
     def test_bfloat16(self, monkeypatch: pytest.MonkeyPatch) -> None:
         block = with_attention(TransposedAttention(32, 2, Softmax()), 32)
-        compare_inference(monkeypatch, block, ["layer_norm", *self.KERNELS], image(32, (20, 19), torch.bfloat16))
+        compare_inference(monkeypatch, block, [*self.KERNELS], image(32, (20, 19), torch.bfloat16))
 
     def test_long_sums_are_exact(self, monkeypatch: pytest.MonkeyPatch) -> None:
         block = lively(with_attention(TransposedAttention(8, 1, Softmax()), 8))
@@ -334,6 +342,17 @@ class TestWindowAttentionAtOnce:
     ) -> None:
         block = lively(with_attention(WindowAttention(64, 2, weighting(), window=4, shift=2), 64, norm))
         compare_inference(monkeypatch, block, [*self.KERNELS], image(64, (21, 18)))
+
+    def test_bfloat16(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        block = with_attention(WindowAttention(48, 3, AdaptiveSparse(), shift=4), 48)
+        compare_inference(monkeypatch, block, [*self.KERNELS], image(48, (20, 19), torch.bfloat16))
+
+    def test_autocast_of_floats(self) -> None:
+        block, x = with_attention(WindowAttention(48, 3, AdaptiveSparse(), shift=4), 48).eval(), image(48, (20, 19))
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            half = block(x)
+        with torch.inference_mode():
+            torch.testing.assert_close(half.float(), block(x), rtol=0, atol=0.05)
 
     @pytest.mark.parametrize(("channels", "heads"), [(24, 3), (160, 10)])
     def test_by_steps_where_heads_are_odd_or_many(

@@ -148,6 +148,23 @@ void products_of(const Shape& s, const T* qkv, const float* weights, const float
     });
 }
 
+template <typename Layer, typename T>
+void products_of_linear(const Shape& s, const Norm& norm, const T* x, const float* linear, const float* linear_biases,
+                        const float* weights, const float* biases, T* values, Results results, int threads) {
+    Memory packed(Layer::floats(s.dim(), s.groups()));
+    const Layer layer(packed, s.dim(), s.groups(), linear, linear_biases);
+    const int stride = padded(s.dim());
+    const auto make = [&](const Rows& rows, float* pixels, int image, int y, int left, int count) {
+        const int first = std::max(left - 1, 0), last = std::min(left + count, s.width - 1);
+        for (int column = first; y >= 0 && y < s.height && column <= last; ++column)
+            norm.apply(x + ((size_t(image) * s.height + y) * s.width + column) * s.dim(), s.dim(),
+                       pixels + size_t(column - first) * stride);
+        const typename Layer::Scope scope;
+        rows.fill(layer, pixels, stride, s.height, s.width, y, left, count, [](Vec v) { return v; });
+    };
+    products(s, weights, biases, values, results, threads, make);
+}
+
 }  // namespace
 
 extern "C" {
@@ -162,21 +179,21 @@ void channel_attention_products(const int32_t* shape, int64_t half, const void* 
 }
 
 void channel_attention_project_products(const int32_t* shape, const float* norm, const float* norm_biases, float eps,
-                                        const float* x, const float* linear, const float* linear_biases,
-                                        const float* weights, const float* biases, float* values, float* results,
+                                        int64_t half, const void* x, const float* linear, const float* linear_biases,
+                                        const float* weights, const float* biases, void* values, float* results,
                                         float* lengths, int64_t threads) {
     const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4]};
     const Norm before{norm, norm_biases, eps};
-    Memory packed(Linear::floats(s.dim(), s.groups()));
-    const Linear layer(packed, s.dim(), s.groups(), linear, linear_biases);
-    const int stride = padded(s.dim());
-    products(s, weights, biases, values, {results, lengths}, int(threads),
-             [&](const Rows& rows, float* pixels, int image, int y, int left, int count) {
-                 if (y >= 0 && y < s.height)
-                     for (int column = std::max(left - 1, 0), at = 0; column <= std::min(left + count, s.width - 1); ++column)
-                         before.apply(x + ((size_t(image) * s.height + y) * s.width + column) * s.dim(), s.dim(),
-                                      pixels + size_t(at++) * stride);
-                 rows.fill(layer, pixels, stride, s.height, s.width, y, left, count, [](Vec v) { return v; });
-             });
+    const auto run = [&](auto* image, auto* to) {
+        using T = std::remove_pointer_t<decltype(to)>;
+        with_linear<T>([&](auto* layer) {
+            products_of_linear<std::remove_pointer_t<decltype(layer)>>(
+                s, before, image, linear, linear_biases, weights, biases, to, {results, lengths}, int(threads));
+        });
+    };
+    if (half)
+        run((const BFloat16*)x, (BFloat16*)values);
+    else
+        run((const float*)x, (float*)values);
 }
 }

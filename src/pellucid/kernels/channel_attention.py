@@ -20,7 +20,7 @@ def applies(x: Tensor, weight: Tensor) -> bool:
 
 def takes_linear(x: Tensor) -> bool:
     """Whether the linear layer, and a normalisation, are best done in the same pass."""
-    return x.shape[1] <= WIDEST and dispatch.after_convolution(x) == torch.float32
+    return x.shape[1] <= WIDEST
 
 
 def cosines(
@@ -29,7 +29,7 @@ def cosines(
     """Make queries, keys and values, and compare the channels of queries and keys.
 
     Args:
-        x: (B, C, H, W), float32 or bfloat16; arithmetic is float32.
+        x: (B, C, H, W), float32 or bfloat16; all but the linear layer of bfloat16 is done in float32.
         linear: a 1×1 convolution, C → 3C: queries, keys and values, with heads consecutive in each.
         depthwise: 3×3, of all 3C.
         heads: divides C.
@@ -47,9 +47,9 @@ def cosines(
     squares = torch.empty(batch, 2, heads, dim // heads)
     filters = dispatch.weights_of(depthwise)
     if norm is not None:
-        x = dispatch.channels_last(x)
+        x = dispatch.channels_last(x.to(dispatch.after_convolution(x)))
         values = x.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
-        before = (*dispatch.weights_of_norm(norm), x, *dispatch.weights_of(linear))
+        before = (*dispatch.weights_of_norm(norm), x.dtype == torch.bfloat16, x, *dispatch.weights_of(linear))
         dispatch.run(SOURCE, "project_products", shape, *before, *filters, values, products, squares)
     else:
         qkv = dispatch.channels_last(linear(x))

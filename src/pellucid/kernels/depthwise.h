@@ -70,8 +70,8 @@ struct Rows {
     }
 
     // Make it by a linear layer. ``pixels`` are the inputs of those columns that the image has, ``stride`` apart
-    template <typename Change>
-    void fill(const Linear& linear, const float* pixels, size_t stride, int height, int width, int y, int left, int count,
+    template <typename Layer, typename Change>
+    void fill(const Layer& linear, const float* pixels, size_t stride, int height, int width, int y, int left, int count,
               Change change) const {
         fill(height, width, y, left, count, [](int, float*) {});
         if (y < 0 || y >= height) return;

@@ -40,6 +40,7 @@ std::vector<float> by_taps(const float* weights, int channels) {
 }
 
 // What goes into the expansion: pixels of a row, normalised, and convolved as far as they are
+template <typename T, typename Layer>
 class Source {
   public:
     static size_t floats(const Shape& s, int columns) {
@@ -48,8 +49,8 @@ class Source {
     }
 
     // One of the convolutions is used, or none
-    Source(Memory& from, const Shape& s, const Norm& norm, const Linear& partial, const Filter& depthwise,
-           const float* image, int columns)
+    Source(Memory& from, const Shape& s, const Norm& norm, const Layer& partial, const Filter& depthwise, const T* image,
+           int columns)
         : s(s), norm(norm), partial(partial), depthwise(depthwise), image(image),
           pixels(from.take(size_t(columns + 2) * s.stride())),
           patches(from.take(size_t(columns + 2) * s.patch() + PAD)),
@@ -84,14 +85,14 @@ class Source {
   private:
     const Shape& s;
     const Norm& norm;
-    const Linear& partial;
+    const Layer& partial;
     const Filter& depthwise;
-    const float* image;
+    const T* image;
     float *pixels, *patches;
     Rows rows;  // with a column more on each side than the expansion's
 
     float* pixel(int index) const { return pixels + size_t(index) * s.stride(); }
-    const float* at(int y, int x) const { return image + (size_t(y) * s.width + x) * s.dim; }
+    const T* at(int y, int x) const { return image + (size_t(y) * s.width + x) * s.dim; }
     const float* normalised(int y, int x, int left) const { return rows.row(y) + size_t(x - left + 2) * s.stride(); }
 
     void normalise(int y, int left, int count) const {
@@ -134,24 +135,26 @@ inline void pass_gate(const Shape& s, Gate gate, const Rows& rows, const Filter&
     }
 }
 
-void add(const Shape& s, Gate gate, const float* x, const Weights& w, float* out, int threads) {
+template <typename Layer, typename T>
+void add(const Shape& s, Gate gate, const T* x, const Weights& w, T* out, int threads) {
     const Groups narrow{1, s.dim}, convolved{gate == GATED_DEPTHWISE ? 2 : 1, s.hidden}, first{1, s.partial()};
     const Groups each{1, s.refined && !s.partial() ? s.dim : 0};
     const int columns = Rows::fitting(s.width, s.expanded()), half = padded(s.hidden);
-    Memory packed(Linear::floats(TAPS * s.partial(), first) + Filter::floats(each) +
-                  Linear::floats(s.dim, s.expanded()) + Linear::floats(s.hidden, narrow));
-    const Linear partial(packed, TAPS * s.partial(), first, by_taps(w.refine, s.partial()).data(), nullptr);
+    Memory packed(Layer::floats(TAPS * s.partial(), first) + Filter::floats(each) +
+                  Layer::floats(s.dim, s.expanded()) + Layer::floats(s.hidden, narrow));
+    const Layer partial(packed, TAPS * s.partial(), first, by_taps(w.refine, s.partial()).data(), nullptr);
     const Filter refine(packed, each, w.refine, nullptr);
-    const Linear expand(packed, s.dim, s.expanded(), w.expand, w.expand_bias);
-    const Linear project(packed, s.hidden, narrow, w.project, w.project_bias);
+    const Layer expand(packed, s.dim, s.expanded(), w.expand, w.expand_bias);
+    const Layer project(packed, s.hidden, narrow, w.project, w.project_bias);
     share_rows(s.batch, s.height, threads, [&](int, int image, int top, int bottom) {
+        const typename Layer::Scope scope;
         Memory memory(Rows::floats(columns, s.expanded()) + Filter::floats(convolved) + size_t(columns) * half +
-                      Source::floats(s, columns));
+                      Source<T, Layer>::floats(s, columns));
         const Filter filter(memory, convolved, w.depthwise, w.depthwise_bias);
         const Rows rows(memory, columns, s.expanded());
         float* gated = memory.take(size_t(columns) * half);
         const size_t start = size_t(image) * s.height * s.width * s.dim;
-        const Source source(memory, s, w.norm, partial, refine, x + start, columns);
+        const Source<T, Layer> source(memory, s, w.norm, partial, refine, x + start, columns);
         for (int left = 0; left < s.width; left += columns) {
             const int count = std::min(columns, s.width - left);
             source.begin(top - 1, left, count);
@@ -186,12 +189,21 @@ void add(const Shape& s, Gate gate, const float* x, const Weights& w, float* out
 extern "C" {
 
 void gated_feedforward_add(const int32_t* shape, int64_t gate, const float* norm, const float* norm_bias, float eps,
-                           const float* x, const float* refine, const float* expand, const float* expand_bias,
+                           int64_t half, const void* x, const float* refine, const float* expand, const float* expand_bias,
                            const float* depthwise, const float* depthwise_bias, const float* project,
-                           const float* project_bias, float* out, int64_t threads) {
+                           const float* project_bias, void* out, int64_t threads) {
     const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6]};
     const Weights w{{norm, norm_bias, eps}, refine, expand, expand_bias, depthwise, depthwise_bias, project,
                     project_bias};
-    add(s, Gate(gate), x, w, out, int(threads));
+    const auto run = [&](auto* image, auto* result) {
+        using T = std::remove_pointer_t<decltype(result)>;
+        with_linear<T>([&](auto* layer) {
+            add<std::remove_pointer_t<decltype(layer)>>(s, Gate(gate), image, w, result, int(threads));
+        });
+    };
+    if (half)
+        run((const BFloat16*)x, (BFloat16*)out);
+    else
+        run((const float*)x, (float*)out);
 }
 }

@@ -1,4 +1,4 @@
-"""A gated feed-forward network in one pass (``gated_feedforward.cpp``), for inference in float32.
+"""A gated feed-forward network in one pass (``gated_feedforward.cpp``), for inference.
 
 Its specifications are ``FRFN``, ``GDFN`` and ``GroupedFRFN`` in ``blocks.feedforward``, from their first linear layer
 to their last; they run on PyTorch's operators wherever this does not.
@@ -20,12 +20,9 @@ Gate = Literal["feature-refinement", "gated-depthwise", "linear"]
 
 def applies(x: Tensor, expand: nn.Conv2d) -> bool:
     """Whether the kernel can do this, and is quicker; it has no backward pass."""
-    return (
-        expand.in_channels <= WIDEST
-        and dispatch.is_inference(x, expand.weight)
-        and dispatch.after_convolution(x) == torch.float32
-        and dispatch.applies(SOURCE, x)
-    )
+    dtype = dispatch.after_convolution(x)
+    fits = expand.in_channels <= WIDEST
+    return fits and dispatch.is_inference(x, expand.weight) and dispatch.applies(SOURCE, x, dtype)
 
 
 def add(
@@ -44,7 +41,7 @@ def add(
     depthwise(expand(norm(x))). ``linear``: depthwise(a) · b.
 
     Args:
-        x: (B, C, H, W), float32.
+        x: (B, C, H, W), float32 or bfloat16; all but bfloat16's products is done in float32.
         norm: over channels.
         expand, project: 1×1 convolutions, C → 2E and E → C, with biases or without.
         depthwise: 3×3, of E channels; of 2E for ``gated-depthwise``.
@@ -53,9 +50,9 @@ def add(
             (C, 1, 3, 3), of each by itself.
 
     Returns:
-        (B, C, H, W), float32, channels-last.
+        (B, C, H, W), channels-last, of the type that ``expand`` gives.
     """
-    x = dispatch.channels_last(x)
+    x = dispatch.channels_last(x.to(dispatch.after_convolution(x)))
     batch, dim, height, width = x.shape
     hidden = project.in_channels
     convolved = 2 * hidden if gate == "gated-depthwise" else hidden
@@ -70,5 +67,5 @@ def add(
     filters = None if refine is None else refine.float().contiguous()
     weights = [weight for layer in (expand, depthwise, project) for weight in dispatch.weights_of(layer)]
     before = dispatch.weights_of_norm(norm)
-    dispatch.run(SOURCE, "add", shape, GATES.index(gate), *before, x, filters, *weights, out)
+    dispatch.run(SOURCE, "add", shape, GATES.index(gate), *before, x.dtype == torch.bfloat16, x, filters, *weights, out)
     return out

@@ -255,16 +255,19 @@ void backward(const Shape& s, const Mixture& mix, const void* q, const void* kv,
 }
 
 // A whole branch for a window at a time: normalisation, linear layer, attention, linear layer, and what was there before
+template <typename T, typename Layer>
 struct Branch {
     const Shape& s;
     const Mixture& mix;
     const Norm& norm;
-    const Linear &project_in, &project_out;
-    const float *x, *bias;
-    float* out;
+    const Layer &project_in, &project_out;
+    const T* x;
+    const float* bias;
+    T* out;
 
     void some(int64_t first, int64_t last) const {
         const int channels = s.heads * s.head_dim, tokens = s.padded_tokens(), part = tokens * s.head_dim;
+        const typename Layer::Scope scope;
         Window window(s);
         Scratch scratch(s);
         Memory memory(size_t(tokens) * 5 * channels);
@@ -296,24 +299,39 @@ struct Branch {
     }
 };
 
+template <typename Layer, typename T>
+void add(const Shape& s, const Mixture& mix, const Norm& norm, const T* x, const float* const weights[4],
+         const float* bias, T* out, int threads) {
+    const int channels = s.heads * s.head_dim;
+    const Groups wide{3 * s.heads, s.head_dim}, narrow{1, channels};
+    Memory packed(Layer::floats(channels, wide) + Layer::floats(channels, narrow));
+    const Layer in(packed, channels, wide, weights[0], weights[1]), to(packed, channels, narrow, weights[2], weights[3]);
+    const Branch<T, Layer> branch{s, mix, norm, in, to, x, bias, out};
+    share(s.windows(), threads, [&](int, int64_t first, int64_t last) { branch.some(first, last); });
+}
+
 }  // namespace
 
 extern "C" {
 
 void window_attention_add(const int32_t* shape, const float* mixture, int64_t squared, const float* norm,
-                             const float* norm_bias, float eps, const float* x, const float* project_in,
-                             const float* project_in_bias, const float* bias, const float* project_out,
-                             const float* project_out_bias, float* out, int64_t threads) {
+                          const float* norm_bias, float eps, int64_t half, const void* x, const float* project_in,
+                          const float* project_in_bias, const float* bias, const float* project_out,
+                          const float* project_out_bias, void* out, int64_t threads) {
     const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6]};
     const Mixture mix{mixture[0], mixture[1], bool(squared)};
     const Norm before{norm, norm_bias, eps};
-    const int channels = s.heads * s.head_dim;
-    const Groups wide{3 * s.heads, s.head_dim}, narrow{1, channels};
-    Memory packed(Linear::floats(channels, wide) + Linear::floats(channels, narrow));
-    const Linear in(packed, channels, wide, project_in, project_in_bias);
-    const Linear to(packed, channels, narrow, project_out, project_out_bias);
-    const Branch branch{s, mix, before, in, to, x, bias, out};
-    share(s.windows(), int(threads), [&](int, int64_t first, int64_t last) { branch.some(first, last); });
+    const float* const weights[] = {project_in, project_in_bias, project_out, project_out_bias};
+    const auto run = [&](auto* image, auto* result) {
+        using T = std::remove_pointer_t<decltype(result)>;
+        with_linear<T>([&](auto* layer) {
+            add<std::remove_pointer_t<decltype(layer)>>(s, mix, before, image, weights, bias, result, int(threads));
+        });
+    };
+    if (half)
+        run((const BFloat16*)x, (BFloat16*)out);
+    else
+        run((const float*)x, (float*)out);
 }
 
 void window_attention_forward(const int32_t* shape, const float* mixture, int64_t squared, int64_t half, const void* q,

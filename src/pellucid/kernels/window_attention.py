@@ -31,12 +31,8 @@ def applies(x: Tensor) -> bool:
 
 def takes_linear(x: Tensor, query: nn.Conv2d, windows: Windows) -> bool:
     """Whether ``add`` can do this, and is quicker; it has no backward pass."""
-    return (
-        x.shape[1] <= WIDEST
-        and x.shape[1] // windows.heads % 16 == 0
-        and dispatch.is_inference(x, query.weight)
-        and dispatch.after_convolution(x) == torch.float32
-    )
+    fits = x.shape[1] <= WIDEST and x.shape[1] // windows.heads % 16 == 0
+    return fits and dispatch.is_inference(x, query.weight)
 
 
 def add(
@@ -51,18 +47,19 @@ def add(
     *,
     squared: bool,
 ) -> Tensor:
-    """X + project(attend(query(norm(x)), key_value(norm(x)), ...)), for inference in float32.
+    """X + project(attend(query(norm(x)), key_value(norm(x)), ...)), for inference.
 
     Args:
-        x: (B, C, H, W), float32, with heads of multiples of 16 channels.
+        x: (B, C, H, W), float32 or bfloat16, with heads of multiples of 16 channels; the linear layers of bfloat16 take
+            products in it, all else is done in float32.
         norm: over channels.
         query, key_value, project: 1×1 convolutions, C → C, C → 2C, C → C.
         bias, mixture, windows, squared: as for ``attend``.
 
     Returns:
-        (B, C, H, W), float32, channels-last.
+        (B, C, H, W), channels-last, of the type that ``query`` gives.
     """
-    x = dispatch.channels_last(x)
+    x = dispatch.channels_last(x.to(dispatch.after_convolution(x)))
     batch, dim, height, width = x.shape
     tokens, head_dim = windows.window**2, dim // windows.heads
     if query.weight.shape[:2] != (dim, dim) or key_value.weight.shape[:2] != (2 * dim, dim):
@@ -74,7 +71,8 @@ def add(
     biases = torch.cat([_bias_of(query) * scale, _bias_of(key_value)]).float()
     out = x.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
     shape = (batch, height, width, windows.heads, head_dim, windows.window, windows.shift)
-    before = (mixture.float().contiguous(), squared, *dispatch.weights_of_norm(norm), x, weights, biases)
+    is_half = x.dtype == torch.bfloat16
+    before = (mixture.float().contiguous(), squared, *dispatch.weights_of_norm(norm), is_half, x, weights, biases)
     after = (bias.float().contiguous(), *dispatch.weights_of(project), out)
     dispatch.run(SOURCE, "add", shape, *before, *after)
     return out
