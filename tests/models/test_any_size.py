@@ -97,7 +97,7 @@ def test_a_batch_of_three_is_three_pictures(network, name):
     with torch.inference_mode():
         together = net(images)
         alone = torch.cat([net(image[None]) for image in images])
-    torch.testing.assert_close(together, alone, rtol=0, atol=2e-5 * alone.abs().max().item())
+    torch.testing.assert_close(together, alone, rtol=0, atol=5e-5 * alone.abs().max().item())
 
 
 @pytest.mark.parametrize("name", ALL)
