@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SMALLEST_TILE = 64
-LARGEST_TILE = {"cpu": 320, "cuda": 1088}  # beyond, time per pixel rises (CPU: caches) or hardly falls (GPU)
+LARGEST_TILE = {"cpu": 512, "cuda": 1088}  # beyond, time per pixel hardly falls
 VIEWS, VIEW = 6, 256  # how many, and of how many pixels a side, a picture is judged by
 GOLDEN_RATIO = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly
 MEMORY_SHARE = 0.5  # of what is available; the estimate leaves out the kernels' scratch space
