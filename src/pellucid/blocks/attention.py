@@ -43,7 +43,7 @@ class WindowAttention(nn.Module):
         self.project = nn.Conv2d(dim, dim, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if isinstance(self.weighting, Mixture) and window_attention.applies(x):
+        if isinstance(self.weighting, Mixture) and window_attention.applies(x, self.heads):
             return self.project(self._attend_fused(x, self.weighting))
 
         height, width = x.shape[-2:]
