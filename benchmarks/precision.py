@@ -3,7 +3,7 @@
     python benchmarks/precision.py --val DATA/val
 
 The middles of the photos (``--side`` pixels; whole photos, shrunk, for models that work on a small copy), degraded as
-the model's recipe validates. Prints for each model the PSNR in fp32, averaged over all levels, and what the others lose.
+the model's recipe validates. Prints for each model the PSNR in fp32, averaged over all levels, and the others' loss.
 """
 
 import argparse

@@ -386,9 +386,9 @@ class TestWhereTheyApply:
     def test_by_what_autocast_makes_of_it(self) -> None:
         x = torch.ones(1, 4, 8, 8)
         with torch.autocast("cpu", torch.float16):
-            assert not window_attention.applies(x)
+            assert not window_attention.applies(x, 1)
         with torch.autocast("cpu", torch.bfloat16):
-            assert window_attention.applies(x)
+            assert window_attention.applies(x, 1)
 
     def test_not_in_a_traced_network(self) -> None:
         block = FRFN(8, 16).eval()

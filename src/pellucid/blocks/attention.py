@@ -45,7 +45,7 @@ class WindowAttention(nn.Module):
         self.project = Pointwise(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        if isinstance(self.weighting, Mixture) and window_attention.applies(x):
+        if isinstance(self.weighting, Mixture) and window_attention.applies(x, self.heads):
             return self.project(self._attend_fused(x, self.weighting))
 
         height, width = x.shape[-2:]
@@ -83,8 +83,7 @@ class WindowAttention(nn.Module):
 
     def added_to(self, x: Tensor, norm: Norm) -> Tensor | None:
         """See ``transformer.Fusible``."""
-        applies = window_attention.applies(x) and window_attention.takes_linear(x, self.query, self._windows)
-        if not (applies and isinstance(self.weighting, Mixture)):
+        if not (isinstance(self.weighting, Mixture) and window_attention.adds(x, self.query, self._windows)):
             return None
         layers, mixture = (self.query, self.key_value, self.project), self.weighting.factors()
         squared = self.weighting.squared
@@ -124,6 +123,8 @@ class TransposedAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         qkv = self.qkv_depthwise(self.qkv(x))
+        if channel_attention.attends(qkv, self.heads):
+            return self.project(channel_attention.attend(qkv, self.temperature, self.weighting, self.heads))
         # contiguous along space, where PyTorch then adds pairwise: half the rounding error of strided sums
         q, k, v = rearrange(qkv, "b (qkv h c) y x -> qkv b h c (y x)", qkv=3, h=self.heads).contiguous()
         q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)

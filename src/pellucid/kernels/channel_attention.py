@@ -1,7 +1,9 @@
-"""The products of channels that transposed attention needs, in one pass (``channel_attention.cpp``), for inference.
+"""The products of channels that transposed attention needs, in one pass: in C++ for inference, in Triton on GPUs.
 
 Its specification is ``blocks.attention.TransposedAttention``, which runs on PyTorch's operators wherever this does not.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +12,27 @@ from pellucid.kernels import dispatch
 
 SOURCE = "channel_attention"
 SHORTEST = 1e-12  # of the lengths by which is divided, as in F.normalize
+WIDEST_ON_GPU = 128  # channels of a head
 WIDEST = 96  # channels up to which the linear layer is quicker in the cache than by itself
 
 
 def applies(x: Tensor, weight: Tensor) -> bool:
-    """Whether the kernel can be given what a convolution makes of this; it has no backward pass."""
-    return dispatch.is_inference(x, weight) and dispatch.applies(SOURCE, x, dispatch.after_convolution(x))
+    """Whether ``cosines`` can be given what a convolution makes of this: on CPUs, for it has no backward pass."""
+    is_for_it = not dispatch.on_gpu(x) and dispatch.is_inference(x, weight)
+    return is_for_it and dispatch.applies(SOURCE, x, dispatch.after_convolution(x))
+
+
+def attends(qkv: Tensor, heads: int) -> bool:
+    """Whether ``attend`` can do this: on GPUs."""
+    fits = dispatch.on_gpu(qkv) and qkv.shape[1] <= 3 * heads * WIDEST_ON_GPU
+    return fits and dispatch.applies(SOURCE, qkv)
+
+
+def attend(qkv: Tensor, temperature: Tensor, weighting: Callable[[Tensor], Tensor], heads: int) -> Tensor:
+    """Values mixed by weights of the cosines between queries and keys; see ``gpu.channel_attention.attend``."""
+    from pellucid.kernels.gpu import channel_attention  # needs Triton
+
+    return channel_attention.attend(qkv, temperature, weighting, heads)
 
 
 def takes_linear(x: Tensor) -> bool:

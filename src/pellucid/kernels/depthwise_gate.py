@@ -1,4 +1,4 @@
-"""A depthwise convolution and a gate in one pass (``depthwise_gate.cpp``), for inference.
+"""A depthwise convolution and a gate in one pass: in C++ for inference, in Triton on GPUs.
 
 Its specifications are ``blocks.feedforward.GDFN`` and ``GroupedFRFN``, which run on PyTorch's operators wherever this
 does not.
@@ -13,7 +13,9 @@ SOURCE = "depthwise_gate"
 
 
 def applies(expanded: Tensor, weight: Tensor) -> bool:
-    """Whether the kernel can do this; it has no backward pass."""
+    """Whether a kernel can do this; the one for CPUs has no backward pass."""
+    if dispatch.on_gpu(expanded):
+        return dispatch.applies("feature_gate", expanded)  # which tries the same kernel
     return dispatch.is_inference(expanded, weight) and dispatch.applies(SOURCE, expanded)
 
 
@@ -32,6 +34,10 @@ def gate(expanded: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     both = len(weight) == channels
     if channels % 2 or weight.shape != (channels if both else channels // 2, 1, 3, 3):
         raise ValueError(f"filters {tuple(weight.shape)} do not fit {tuple(expanded.shape)}")
+    if dispatch.on_gpu(expanded):
+        from pellucid.kernels.gpu import depthwise_gate  # needs Triton
+
+        return depthwise_gate.gate(expanded, weight, bias, depthwise_gate.GDFN if both else depthwise_gate.GROUPED_FRFN)
     out = expanded.new_empty(batch, height, width, channels // 2).permute(0, 3, 1, 2)
     shape = (batch, height, width, channels // 2)
     filters = weight.float().contiguous(), None if bias is None else bias.float().contiguous()

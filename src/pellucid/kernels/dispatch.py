@@ -1,6 +1,10 @@
-"""Where a kernel can stand in for PyTorch's operators, and how one that is compiled is called."""
+"""Where a kernel can stand in for PyTorch's operators, and how it is called: in C++ on CPUs, in Triton on GPUs."""
 
 import ctypes
+import importlib
+import logging
+import os
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -8,7 +12,13 @@ from torch import Tensor, nn
 
 from pellucid.kernels.compiler import library
 
-DTYPES = (torch.float32, torch.bfloat16)
+log = logging.getLogger(__name__)
+
+DTYPES = {
+    "cpu": (torch.float32, torch.bfloat16),
+    "cuda": (torch.float32, torch.bfloat16, torch.float16),
+}
+SWITCH = "PELLUCID_TRITON"  # 0 does without Triton
 
 
 class Norm(Protocol):
@@ -24,18 +34,38 @@ class Norm(Protocol):
 
 
 def applies(name: str, x: Tensor, dtype: torch.dtype | None = None) -> bool:
-    """Whether ``kernels/NAME.cpp`` can work on this: plain numbers on a CPU, not something that stands for them.
+    """Whether ``kernels/NAME.cpp`` or ``kernels/gpu/NAME.py`` can work on this: on numbers, not on stand-ins.
 
     Args:
         name: of the source.
         x: an image (B, C, H, W).
         dtype: what it will have become by then, if that is not its own.
     """
-    if x.device.type != "cpu" or type(x) is not Tensor or (dtype or x.dtype) not in DTYPES:
+    if type(x) is not Tensor or (dtype or x.dtype) not in DTYPES.get(x.device.type, ()):
         return False
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         return False
-    return library(name) is not None
+    return works_on_gpu(name, dtype or x.dtype, x.device) if on_gpu(x) else library(name) is not None
+
+
+def on_gpu(x: Tensor) -> bool:
+    return x.is_cuda
+
+
+@cache
+def works_on_gpu(name: str, dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether the Triton kernel runs on this GPU, found by running it once, at its largest; why not is logged."""
+    if os.environ.get(SWITCH) == "0":
+        return False
+    try:
+        with torch.cuda.device(device.index if device.type == "cuda" else -1):
+            importlib.import_module(f"pellucid.kernels.gpu.{name}").trial(dtype, device)
+            torch.cuda.synchronize()
+    except Exception as error:  # compilers, drivers and missing modules fail in many ways, and PyTorch can do the work
+        reason = str(error).strip() or type(error).__name__
+        log.info("%s does not run in Triton here, so PyTorch's operators are used: %s", name, reason[:300])
+        return False
+    return True
 
 
 def is_inference(*tensors: Tensor) -> bool:
@@ -45,7 +75,8 @@ def is_inference(*tensors: Tensor) -> bool:
 
 def after_convolution(x: Tensor) -> torch.dtype:
     """The type that a convolution gives this, under autocast or not."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if device in DTYPES and torch.is_autocast_enabled(device) else x.dtype
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -54,10 +85,15 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def run(name: str, direction: str, *arguments: Tensor | int | float | tuple[int, ...] | None) -> None:
-    """Call ``NAME_DIRECTION`` of the compiled library, on as many threads as PyTorch uses.
+    """Call DIRECTION of ``gpu/NAME.py``, or ``NAME_DIRECTION`` of the library on as many threads as PyTorch uses.
 
-    Tensors are passed as addresses, None as none, tuples as arrays of int32, numbers as float and int64.
+    To the library, tensors are passed as addresses, None as none, tuples as int32 arrays, numbers as float and int64.
     """
+    image = next(argument for argument in arguments if isinstance(argument, Tensor))
+    if on_gpu(image):
+        with torch.cuda.device_of(image):
+            getattr(importlib.import_module(f"pellucid.kernels.gpu.{name}"), direction)(*arguments)
+        return
     getattr(library(name), f"{name}_{direction}")(*map(_as_c, arguments), ctypes.c_int64(torch.get_num_threads()))
 
 

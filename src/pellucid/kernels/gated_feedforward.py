@@ -19,9 +19,9 @@ Gate = Literal["feature-refinement", "gated-depthwise", "linear"]
 
 
 def applies(x: Tensor, expand: nn.Conv2d) -> bool:
-    """Whether the kernel can do this, and is quicker; it has no backward pass."""
+    """Whether the kernel can do this, and is quicker: on CPUs, for it has no backward pass and no twin in Triton."""
     dtype = dispatch.after_convolution(x)
-    fits = expand.in_channels <= WIDEST
+    fits = expand.in_channels <= WIDEST and not dispatch.on_gpu(x)
     return fits and dispatch.is_inference(x, expand.weight) and dispatch.applies(SOURCE, x, dtype)
 
 

@@ -30,6 +30,11 @@ def normalise(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     return result
 
 
+def divides(x: Tensor, weight: Tensor) -> bool:
+    """Whether ``divide`` can do this: on CPUs, for it has no backward pass and no twin in Triton."""
+    return not dispatch.on_gpu(x) and dispatch.is_inference(x, weight) and applies(x)
+
+
 def divide(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """X / √(variance + eps) · weight, over the channels of each pixel; as ``normalise``, but for inference alone."""
     x, weight = dispatch.channels_last(x), weight.float().contiguous()

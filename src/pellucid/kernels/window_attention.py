@@ -1,4 +1,4 @@
-"""Attention inside windows in one pass, forward and backward, with no scores in memory (``window_attention.cpp``).
+"""Attention inside windows in one pass, forward and backward, with no scores in memory.
 
 Its specification is ``blocks.attention.WindowAttention``, which runs on PyTorch's operators wherever this does not.
 """
@@ -13,6 +13,7 @@ from pellucid.kernels import dispatch
 
 SOURCE = "window_attention"
 WIDEST = 128  # channels up to which linear layers are quicker in the cache than by themselves
+WIDEST_ON_GPU = 64  # channels of a head, which a program holds in registers there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,15 +25,17 @@ class Windows:
     shift: int
 
 
-def applies(x: Tensor) -> bool:
-    """Whether ``attend`` can be given what a convolution makes of this."""
+def applies(x: Tensor, heads: int) -> bool:
+    """Whether ``attend`` can be given what a convolution makes of this, with so many heads."""
+    if dispatch.on_gpu(x) and x.shape[1] > heads * WIDEST_ON_GPU:
+        return False
     return dispatch.applies(SOURCE, x, dispatch.after_convolution(x))
 
 
-def takes_linear(x: Tensor, query: nn.Conv2d, windows: Windows) -> bool:
-    """Whether ``add`` can do this, and is quicker; it has no backward pass."""
+def adds(x: Tensor, query: nn.Conv2d, windows: Windows) -> bool:
+    """Whether ``add`` can do this, and is quicker: on CPUs, for it has no backward pass and no twin in Triton."""
     fits = x.shape[1] <= WIDEST and x.shape[1] // windows.heads % 16 == 0
-    return fits and dispatch.is_inference(x, query.weight)
+    return fits and not dispatch.on_gpu(x) and dispatch.is_inference(x, query.weight) and applies(x, windows.heads)
 
 
 def add(
@@ -89,7 +92,7 @@ def attend(q: Tensor, kv: Tensor, bias: Tensor, mixture: Tensor, windows: Window
     there is nothing to be seen.
 
     Args:
-        q: (B, C, H, W), float32 or bfloat16, with heads consecutive in C.
+        q: (B, C, H, W), of a type that ``dispatch.DTYPES`` lists, with heads consecutive in C.
         kv: (B, 2C, H, W), of the same type, keys before values.
         bias: (heads, N, N), N = window².
         mixture: d and s, (2,).
@@ -97,7 +100,7 @@ def attend(q: Tensor, kv: Tensor, bias: Tensor, mixture: Tensor, windows: Window
         squared: whether p is 2, not 1.
 
     Returns:
-        (B, C, H, W), channels-last, of q's type. Arithmetic is float32 throughout.
+        (B, C, H, W), channels-last, of q's type. Arithmetic is float32; on GPUs products are of numbers of q's type.
     """
     result: Tensor = _Attend.apply(q, kv, bias, mixture, windows, squared)  # pyright: ignore[reportAssignmentType]
     return result
@@ -109,7 +112,7 @@ class _Attend(torch.autograd.Function):
         ctx: Any, q: Tensor, kv: Tensor, bias: Tensor, mixture: Tensor, windows: Windows, squared: bool
     ) -> Tensor:
         q, kv = dispatch.channels_last(q), dispatch.channels_last(kv)
-        bias, mixture = bias.float().contiguous(), mixture.float().contiguous()
+        bias, mixture = bias.float().contiguous(), mixture.to(q.device, torch.float32).contiguous()
         out = torch.empty_like(q)
         _call("forward", windows, squared, mixture, (q, kv, bias, out))
         ctx.save_for_backward(q, kv, bias, mixture)
