@@ -5,7 +5,7 @@
     python benchmarks/speed.py --operators ast-t restormer --sizes 256
 
 A case is a network, a size, a precision and a way of running it: ``textbook`` (``textbook.py``), ``torch`` (pellucid
-without its kernels), ``pellucid`` (as by default), ``onnx``, ``openvino`` or ``compile`` (other backends). Each runs in
+without its kernels), ``pellucid`` (as by default), ``onnx`` or ``openvino`` (other backends). Each runs in
 a process of its own, which measures the rate of square matrix products (2048³, float32) just before and after; cases
 take turns, ``--rounds`` times, and the best counts. Squares up to 1024 pixels pass the network whole, larger pictures
 by the tiles of ``Restorer``. Differences are from the textbook's float32 result, where that was run.
@@ -43,7 +43,7 @@ from pellucid.zoo import find_model, list_models
 
 NETWORKS = ("ast-s-denoise", "ast-t", "ast-b", "astv2-s", "restormer")
 SIZES = ("128", "256", "512", "1024", "4000x3000")
-WAYS = ("textbook", "torch", "pellucid", "onnx", "openvino", "compile")
+WAYS = ("textbook", "torch", "pellucid", "onnx", "openvino")
 PRECISIONS = ("fp32", "bf16")
 WHOLE = 1024  # pixels a side, beyond which pictures are cut into tiles
 TEXTBOOK_LIMIT = 512  # pixels a side, beyond which it needs more memory than machines have
@@ -95,7 +95,7 @@ def runner(network: nn.Module, way: str, precision: str, size: tuple[int, int]) 
     autocast = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
     if way == "textbook":
         return lambda: _under(autocast, lambda: textbook.forward(network, image))
-    backend = way if way in ("onnx", "openvino", "compile") else "torch"
+    backend = way if way in ("onnx", "openvino") else "torch"
     if max(size) > WHOLE or backend != "torch":
         options: dict[str, Any] = {} if backend == "torch" else {"backend": backend}
         tile = "auto" if max(size) > WHOLE else "off"
@@ -156,7 +156,8 @@ def cases(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for size in arguments.sizes:
             for precision in arguments.precisions:
                 for way in arguments.ways:
-                    if way == "textbook" and max(parse_size(size)) > TEXTBOOK_LIMIT:
+                    is_too_large = max(parse_size(size)) > TEXTBOOK_LIMIT
+                    if way == "textbook" and (is_too_large or precision != "fp32"):
                         continue
                     yield {"network": network, "size": size, "precision": precision, "way": way}
 

@@ -148,6 +148,17 @@ def weights(tiny_ast: nn.Module, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def bundled_graph():
+    """The first bundled model as an ONNX graph, not simplified: each parameter is there under its name.
+
+    Tracing it takes half a minute.
+    """
+    from pellucid.inference.export.graph import capture
+
+    return capture(pellucid.load_network(pellucid.list_models()[0].path))
+
+
+@pytest.fixture(scope="session")
 def photo() -> NDArray[np.uint8]:
     from skimage.data import chelsea
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pellucid.errors import PellucidError
     from pellucid.imaging import Photo, read_photo, write_photo
     from pellucid.inference import FileOptions, Restorer, restore, restore_files
+    from pellucid.inference.export import export_model
     from pellucid.models import create_network
     from pellucid.zoo import list_models
 
@@ -23,6 +24,7 @@ __all__ = [
     "Photo",
     "Restorer",
     "create_network",
+    "export_model",
     "list_models",
     "load_network",
     "metrics",
@@ -39,6 +41,7 @@ _HOMES = {
     "Photo": "pellucid.imaging",
     "Restorer": "pellucid.inference",
     "create_network": "pellucid.models",
+    "export_model": "pellucid.inference.export",
     "list_models": "pellucid.zoo",
     "load_network": "pellucid.checkpoints",
     "read_photo": "pellucid.imaging",

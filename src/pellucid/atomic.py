@@ -36,6 +36,11 @@ def replacing(path: Path) -> Generator[Path]:
         _unfinished.discard(stem)
 
 
+def cache_folder(kind: str) -> Path:
+    """Where the user's machine keeps what was made once and can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pellucid" / kind
+
+
 def sweep(folder: Path) -> None:
     """Remove what writers left behind that were killed, and nothing that anybody may still be writing.
 

@@ -32,6 +32,10 @@ class RestoreError(PellucidError):
     """A network could not restore a picture: out of memory at the smallest tile, or numbers that are not."""
 
 
+class ExportError(PellucidError):
+    """A network cannot be written in another format, or the file does not give the network's values."""
+
+
 class TrainingError(PellucidError):
     """A training run cannot go on: its loss leaps again and again, or another of its processes is gone."""
 

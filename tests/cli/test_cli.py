@@ -47,6 +47,7 @@ def test_restore_reports_as_json(command: Run, photo_file: Path, weights: Path, 
         "overlap": 64,
         "precision": "fp32",
         "device": "auto",
+        "backend": "torch",
         "keep_clean": True,
     }
     (file,) = summary["files"]

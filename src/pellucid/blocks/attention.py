@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from pellucid.blocks.norm import Norm
 from pellucid.blocks.pointwise import Pointwise
 from pellucid.blocks.weighting import Mixture
-from pellucid.blocks.window import border_mask, pad_to_windows, relative_position_index
+from pellucid.blocks.window import border_mask, full_border_mask, pad_to_windows, relative_position_index
 from pellucid.kernels import channel_attention, window_attention
 
 
@@ -53,14 +53,17 @@ class WindowAttention(nn.Module):
         if self.shift:
             x = x.roll((-self.shift, -self.shift), dims=(2, 3))
 
-        x = self._attend(x, border_mask(height, width, self.window, self.shift, x.device))
+        if torch.compiler.is_exporting():
+            x = self._attend(x, full_border_mask(height, width, self.window, self.shift, x.device))
+        else:
+            x = self._attend(x, border_mask(height, width, self.window, self.shift, x.device))
 
         if self.shift:
             x = x.roll((self.shift, self.shift), dims=(2, 3))
         return self.project(x[..., :height, :width])
 
-    def _attend(self, x: Tensor, masked: tuple[Tensor, Tensor] | None) -> Tensor:
-        """Attention inside each window of an image that whole windows cover."""
+    def _attend(self, x: Tensor, masked: tuple[Tensor, Tensor] | Tensor | None) -> Tensor:
+        """Attention inside each window of an image that whole windows cover; masks are of some windows, or of all."""
         rows, columns = x.shape[-2] // self.window, x.shape[-1] // self.window
         sides = {"i": self.window, "j": self.window, "h": self.heads}
         q = rearrange(self.query(x), "b (h c) (y i) (x j) -> b (y x) h (i j) c", **sides)
@@ -68,7 +71,9 @@ class WindowAttention(nn.Module):
 
         logits = (q * q.shape[-1] ** -0.5) @ k.mT
         logits += self._bias()
-        if masked is not None:
+        if isinstance(masked, Tensor):
+            logits += masked[:, None].to(logits.dtype)
+        elif masked is not None:
             index, mask = masked
             mask = mask[None, :, None].to(logits.dtype).expand(len(x), -1, self.heads, -1, -1)
             logits.index_add_(1, index, mask)

@@ -13,6 +13,9 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     single row or column is repeated.
     """
     height, width = x.shape[-2:]
+    if torch.compiler.is_exporting():  # sizes are symbols, which nothing may branch on and no cache may hold
+        x = x.index_select(-2, _reflect(height, multiple, x.device))
+        return x.index_select(-1, _reflect(width, multiple, x.device))
     if height % multiple:
         x = x.index_select(-2, _reflected_indices(height, multiple, x.device))
     if width % multiple:
@@ -23,10 +26,15 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)  # a cached inference tensor could not be used in training later
 def _reflected_indices(size: int, multiple: int, device: torch.device) -> Tensor:
-    padded = -(-size // multiple) * multiple
-    period = max(2 * (size - 1), 1)
+    return _reflect(size, multiple, device)
+
+
+def _reflect(size: int, multiple: int, device: torch.device) -> Tensor:
+    """Where to read each row of the padded image; a period of 1 reads one row again and again."""
+    padded = (size + multiple - 1) // multiple * multiple  # ONNX rounds quotients towards 0, Python down
+    period = torch.full((), 2 * (size - 1), device=device).clamp(min=1)
     phase = torch.arange(padded, device=device) % period
-    return torch.minimum(phase, period - phase) if size > 1 else torch.zeros_like(phase)
+    return torch.minimum(phase, period - phase)
 
 
 def shuffle_downsample(dim: int) -> nn.Sequential:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from pellucid import __version__
-from pellucid.cli import ablate, benchmark, degrade, demo, evaluate, inspect, models, restore, train
+from pellucid.cli import ablate, benchmark, degrade, demo, evaluate, export, inspect, models, restore, train
 from pellucid.cli.options import printable
 from pellucid.errors import ConfigError, MissingExtraError, ModelError, PellucidError
 
@@ -36,6 +36,7 @@ app.command("train")(train.train)
 app.command("degrade")(degrade.degrade)
 app.command("evaluate")(evaluate.evaluate)
 app.command("ablate")(ablate.ablate)
+app.command("export")(export.export)
 
 
 def _print_version(wanted: bool) -> None:

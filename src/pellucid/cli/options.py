@@ -33,6 +33,7 @@ Tile = Annotated[str, typer.Option("--tile", help="auto, off, or the side of til
 Overlap = Annotated[int, typer.Option("--overlap", help="Pixels by which neighbouring tiles overlap.")]
 Precision = Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps ...")]
+Backend = Annotated[str, typer.Option("--backend", help="What runs the network: auto, torch, onnx or openvino.")]
 KeepClean = Annotated[
     bool, typer.Option(help="Give pictures back as they are where the weights can tell that nothing is to be mended.")
 ]
@@ -74,6 +75,7 @@ def load_restorer(
     precision: str = "fp32",
     device: str = "auto",
     keep_clean: bool = True,
+    backend: str = "auto",
 ) -> "tuple[Path, Restorer]":
     """The weights that the options mean, and a restorer with them.
 
@@ -92,7 +94,13 @@ def load_restorer(
     except CheckpointError as error:
         raise ConfigError(str(error)) from error
     restorer = Restorer(
-        network, tile=parse_tile(tile), overlap=overlap, precision=precision, device=device, keep_clean=keep_clean
+        network,
+        tile=parse_tile(tile),
+        overlap=overlap,
+        precision=precision,
+        device=device,
+        keep_clean=keep_clean,
+        backend=backend,
     )
     return weights, restorer
 

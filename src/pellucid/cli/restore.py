@@ -18,6 +18,7 @@ def restore(
     overlap: options.Overlap = 64,
     precision: options.Precision = "fp32",
     device: options.Device = "auto",
+    backend: options.Backend = "auto",
     keep_clean: options.KeepClean = True,
     suffix: options.Suffix = "restored",
     format: options.Format = None,
@@ -48,13 +49,21 @@ def restore(
         timeout=timeout,
     )
     weights, restorer = options.load_restorer(
-        model, task, tile=tile, overlap=overlap, precision=precision, device=device, keep_clean=keep_clean
+        model,
+        task,
+        tile=tile,
+        overlap=overlap,
+        precision=precision,
+        device=device,
+        keep_clean=keep_clean,
+        backend=backend,
     )
     settings = {
         "tile": tile,
         "overlap": overlap,
         "precision": precision,
         "device": device,
+        "backend": restorer.backend,
         "keep_clean": keep_clean,
     }
     described = {"pellucid": __version__, "model": weights, "sha256": file_digest(weights), "settings": settings}

@@ -30,6 +30,7 @@ class RestoreOptions(TypedDict, total=False):
     precision: str
     device: str | torch.device
     keep_clean: bool
+    backend: str
 
 
 @overload
@@ -46,6 +47,7 @@ def restore(
     precision: str = "fp32",
     device: str | torch.device = "auto",
     keep_clean: bool = True,
+    backend: str = "torch",
 ) -> Any:
     """Restore a picture and give back the same kind.
 
@@ -62,6 +64,7 @@ def restore(
         precision: "fp32", "bf16" or "fp16".
         device: "auto" or a PyTorch device.
         keep_clean: give pictures back as they are where the weights can tell that nothing is there to mend.
+        backend: what runs the network: "auto", "torch", "onnx" or "openvino".
 
     Raises:
         ImageError: a file that cannot be read, or an array or tensor of no such shape.
@@ -69,9 +72,18 @@ def restore(
         CheckpointError: weights that cannot be loaded.
         RestoreError: not enough memory for the smallest tile, or damaged weights.
         ConfigError: an option without such a value.
+        MissingExtraError, ExportError: the backend's library is not installed, or cannot run this network.
     """
     network = model if isinstance(model, nn.Module) else _cached_network(find_model(model, task))
-    restorer = Restorer(network, tile=tile, overlap=overlap, precision=precision, device=device, keep_clean=keep_clean)
+    restorer = Restorer(
+        network,
+        tile=tile,
+        overlap=overlap,
+        precision=precision,
+        device=device,
+        keep_clean=keep_clean,
+        backend=backend,
+    )
     if isinstance(image, str | PathLike):
         return restorer.restore(read_photo(image))
     if isinstance(image, Photo):

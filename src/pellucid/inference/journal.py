@@ -9,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from pellucid.inference.identity import identity
 from pellucid.inference.plan import Job
 from pellucid.inference.restorer import Restorer
 
@@ -100,13 +99,8 @@ class Entry:
 
 
 def recipe_of(restorer: Restorer) -> str:
-    """What decides the result of a picture, in a word: the network, its weights, and how it is run."""
-    network = restorer.network
-    digest = hashlib.sha256(f"{type(network).__name__} {getattr(network, 'config', None)}".encode())
-    for name, tensor in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    """What decides the result of a picture, in a word: network, weights, and how and by which library it is run."""
     settings = {each.name: getattr(restorer, each.name) for each in fields(restorer) if each.init}
     del settings["network"]
-    digest.update(f"{settings} {restorer.working_side} {restorer.detector and restorer.detector.digest}".encode())
-    return digest.hexdigest()
+    made_by = f"{identity(restorer.network)} {settings} {restorer.working_side}"
+    return hashlib.sha256(f"{made_by} {restorer.detector and restorer.detector.digest}".encode()).hexdigest()

@@ -17,6 +17,7 @@ from pellucid.errors import ConfigError, ImageError, RestoreError
 from pellucid.imaging import Encoding, Photo, fill_transparent, shrink, to_depth, to_float
 from pellucid.imaging.rows import rows_at_once
 from pellucid.imaging.strips import Rows
+from pellucid.inference.backends import FILES, PRECISIONS, Forward, autocast, eager, open_backend, resolve
 from pellucid.inference.guard import HARMLESS, Box, Watch, find_problem
 from pellucid.inference.overview import carry_over
 from pellucid.inference.tiling import Axis, Span, cover
@@ -26,7 +27,6 @@ from pellucid.models.detector import Detector, pooled_features
 
 log = logging.getLogger(__name__)
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SMALLEST_TILE = 64
 LARGEST_TILE = {"cpu": 512, "cuda": 1088}  # beyond, time per pixel hardly falls
 VIEWS, VIEW = 6, 256  # how many, and of how many pixels a side, a picture is judged by
@@ -47,9 +47,11 @@ class Restorer:
         precision: "fp32", "bf16" or "fp16"; of activations, the weights stay float32.
         device: "auto" (a GPU if there is one), or a name that PyTorch knows.
         keep_clean: give pictures back as they are where the weights can tell that nothing is there to mend.
+        backend: a name in ``backends.BACKENDS``, for what runs the network; "auto" becomes the one it means.
 
     Raises:
         ConfigError: an option that has no such value, or a device that is not there.
+        MissingExtraError, ExportError: the backend's library is not installed, or cannot run this network.
     """
 
     network: nn.Module
@@ -58,11 +60,15 @@ class Restorer:
     precision: str = "fp32"
     device: str | torch.device = "auto"
     keep_clean: bool = True
+    backend: str = "torch"
     _device: torch.device = field(init=False, repr=False)
+    _forward: Forward = field(init=False, repr=False)
     _too_large: float = field(init=False, repr=False, default=math.inf)  # the side of a tile that memory did not bear
 
     def __post_init__(self) -> None:
-        self._device = _find_device(self.device)
+        self.backend = resolve(self.backend, self.precision)
+        on_cpu = self.device == "auto" and self.backend in FILES
+        self._device = _find_device("cpu" if on_cpu else self.device)
         self.network = self.network.to(self._device).eval()
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}, not '{self.precision}'")
@@ -72,6 +78,7 @@ class Restorer:
             raise ConfigError(f"tile must be at least {SMALLEST_TILE}, not {self.tile}")
         if self.overlap < 0:
             raise ConfigError(f"overlap must be at least 0, not {self.overlap}")
+        self._forward = open_backend(self.backend, self.network, self._device, self.precision)
 
     def restore(self, photo: Photo, *, on_tile: OnTile | None = None, watch: Watch | None = None) -> Photo:
         """Restore a photograph; all but its pixels is carried over, transparency untouched.
@@ -146,7 +153,7 @@ class Restorer:
     @torch.inference_mode()
     def features(self, pixels: NDArray[Any]) -> Tensor:
         """What ``detector`` weighs, (1, F), of one view (H, W, C) of a picture."""
-        with self._autocast(self.precision):
+        with autocast(self._device, self.precision):
             return pooled_features(self.network, self._images(pixels[None])).cpu()
 
     def restore_rows(
@@ -274,7 +281,7 @@ class Restorer:
         side = max(tiles.shape[1:3])
         if side < self._too_large:
             try:
-                return self._run(tiles, self.precision)
+                return self._run(tiles, self._forward)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -311,8 +318,8 @@ class Restorer:
         if problem in HARMLESS:
             watch.note(box, problem, "none")
             return result
-        if self.precision != "fp32":
-            again = self._run(tile[None], "fp32")[0]
+        if (self.precision, self.backend) != ("fp32", "torch"):
+            again = self._run(tile[None], eager(self.network, self._device, "fp32"))[0]
             if find_problem(before, again) in HARMLESS:
                 watch.note(box, problem, "fp32")
                 return again
@@ -325,11 +332,9 @@ class Restorer:
         return before[..., : result.shape[-1]]
 
     @torch.inference_mode()
-    def _run(self, tiles: NDArray[Any], precision: str) -> Tensor:
+    def _run(self, tiles: NDArray[Any], forward: Forward) -> Tensor:
         """One forward pass: (N, H, W, C) of any depth → float32 (N, H, W, C) on the CPU."""
-        with self._autocast(precision):
-            restored: Tensor = self.network(self._images(tiles)).float()
-
+        restored = forward(self._images(tiles)).float()
         count, _, _, channels = tiles.shape
         if self.channels == 1:
             restored = restored[:, 0].unflatten(0, (count, channels))
@@ -343,9 +348,6 @@ class Restorer:
         if self.channels == 1:
             return images.flatten(0, 1)[:, None]
         return images.expand(-1, self.channels, -1, -1) if images.shape[1] == 1 else images
-
-    def _autocast(self, precision: str) -> torch.autocast:
-        return torch.autocast(self._device.type, PRECISIONS[precision], enabled=precision != "fp32")
 
 
 def _whole(attribute: Any) -> int:

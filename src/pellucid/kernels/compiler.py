@@ -14,7 +14,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from pellucid.atomic import replacing
+from pellucid.atomic import cache_folder, replacing
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def _compiled(compiler: str, source: Path) -> Path:
     headers = sorted(source.parent.glob("*.h"))
     made_of = (*(path.read_bytes() for path in (source, *headers)), " ".join((compiler, *FLAGS)).encode(), _processor())
     key = hashlib.sha256(b"\0".join(made_of)).hexdigest()[:16]
-    path = _cache_folder() / f"{source.stem}-{key}.so"
+    path = cache_folder("native") / f"{source.stem}-{key}.so"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, tempfile.TemporaryDirectory() as folder:
@@ -67,10 +67,6 @@ def _compiled(compiler: str, source: Path) -> Path:
 
 def _run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=COMPILE_SECONDS)
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pellucid" / "native"
 
 
 def _processor() -> bytes:
