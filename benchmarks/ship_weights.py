@@ -24,12 +24,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, help="what a run made")
     parser.add_argument("name", help="of the bundled model")
+    parser.add_argument("--working-side", help="of pictures to work on, if not that of the training photos")
     parser.add_argument("--photo", type=Path, required=True, help="to compare with")
     arguments = parser.parse_args()
 
     checkpoint = open_checkpoint(arguments.weights)
     trained = build_network(checkpoint)
     notes = {key: checkpoint.metadata[key] for key in KEPT if key in checkpoint.metadata}
+    if arguments.working_side:
+        notes["working_side"] = arguments.working_side
     path = WEIGHTS / f"{arguments.name}.safetensors"
     task = checkpoint.metadata["task"]
     save_network(trained, path, task=task, licence="Apache-2.0", notes=notes, dtype=torch.float16)
