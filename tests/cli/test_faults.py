@@ -37,6 +37,7 @@ def start(photos: Path, weights: Path) -> Start:
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"OMP_NUM_THREADS": "1"},  # as in this process: sums are taken in another order by two
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # which nohup would have ignored
             **how,
         )
 
