@@ -37,8 +37,8 @@ def start(photos: Path, weights: Path) -> Start:
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"OMP_NUM_THREADS": "1"},  # as in this process: sums are taken in another order by two
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # which nohup would have ignored
-            **how,
+            # nohup, should it be around these tests, has SIGHUP ignored
+            **{"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL), **how},
         )
 
     return begin
