@@ -1,5 +1,6 @@
 """Fixtures that several folders of tests share."""
 
+import os
 import struct
 import sys
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from pellucid.cli.main import run
 if TYPE_CHECKING:
     from pellucid.training.config import TrainConfig
 
+os.environ["TRITON_INTERPRET"] = "1"  # before anything imports Triton: there need be no GPU
 torch.set_num_threads(1)  # tiny networks gain nothing from more, and lose much beside other programs
 
 TINY_AST = {"embed_dim": 4, "depths": (1,) * 8 + (2,), "num_heads": (4, 4, 2, 2, 1)}

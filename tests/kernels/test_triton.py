@@ -2,8 +2,6 @@
 
 import importlib.util
 import logging
-import os
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -20,14 +18,9 @@ from pellucid.kernels import dispatch, layer_norm
 
 if importlib.util.find_spec("triton") is None:
     pytest.skip("Triton is not installed (it is for Linux only)", allow_module_level=True)
-if "triton" in sys.modules and os.environ.get("TRITON_INTERPRET") != "1":
-    pytest.skip("something else imported Triton before, to compile", allow_module_level=True)
 
-# kept from the other tests' eyes
-with pytest.MonkeyPatch.context() as patch:
-    patch.setenv("TRITON_INTERPRET", "1")
-    from pellucid.kernels.gpu import channel_attention, depthwise_gate, feature_gate, window_attention
-    from pellucid.kernels.gpu import layer_norm as gpu_layer_norm
+from pellucid.kernels.gpu import channel_attention, depthwise_gate, feature_gate, window_attention
+from pellucid.kernels.gpu import layer_norm as gpu_layer_norm
 
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 2e-2}  # the interpreter cuts to bfloat16
 
@@ -36,7 +29,6 @@ TOLERANCE = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 2e-2}  # 
 def interpreted(monkeypatch: pytest.MonkeyPatch):
     """CPU tensors go where those on a GPU would, and results begin as NaN."""
     empty_like, new_empty = torch.empty_like, Tensor.new_empty
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
     monkeypatch.setattr(dispatch, "on_gpu", lambda x: True)
     monkeypatch.setattr(dispatch, "works_on_gpu", lambda name, dtype, device: True)
     monkeypatch.setattr(torch, "empty_like", lambda *a, **k: empty_like(*a, **k).fill_(torch.nan))
@@ -212,7 +204,6 @@ class TestWhereTheyApply:
     @pytest.fixture(autouse=True)
     def afresh(self, interpreted: None, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.undo()
-        monkeypatch.setenv("TRITON_INTERPRET", "1")
         dispatch.works_on_gpu.cache_clear()
         monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
 
