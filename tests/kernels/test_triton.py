@@ -200,6 +200,24 @@ class TestChannelAttention:
             channel_attention.cosines(torch.ones(1, 300, 3, 3), 1)
 
 
+@pytest.mark.parametrize(
+    ("block", "module", "function"),
+    [
+        (TransposedAttention(8, 2, Softmax()), channel_attention, "attend"),
+        (GDFN(6, 5), depthwise_gate, "gate"),
+        (GroupedFRFN(24, 5), depthwise_gate, "gate"),
+    ],
+    ids=["TransposedAttention", "GDFN", "GroupedFRFN"],
+)
+def test_blocks_call_them(monkeypatch: pytest.MonkeyPatch, block: nn.Module, module: object, function: str) -> None:
+    called: list[str] = []
+    kernel = getattr(module, function)
+    monkeypatch.setattr(module, function, lambda *given: called.append(function) or kernel(*given))
+    channels = 24 if isinstance(block, GroupedFRFN) else 6 if isinstance(block, GDFN) else 8
+    compare(lively(block), image(channels, (5, 7)))
+    assert called == [function], "once, and not for the float64 that it is compared with"
+
+
 class TestWhereTheyApply:
     @pytest.fixture(autouse=True)
     def afresh(self, interpreted: None, monkeypatch: pytest.MonkeyPatch) -> None:
