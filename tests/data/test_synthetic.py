@@ -73,6 +73,15 @@ def test_some_crops_lose_their_colour_and_the_others_are_as_they_were(photos: Ph
     assert torch.equal(degraded, clean)
 
 
+def test_some_crops_are_retouched_before_they_are_degraded(photos: PhotoCache) -> None:
+    plain = SyntheticPairs(photos, GaussianNoise(low=0, high=0)).batch(range(100), 32)[1]
+    degraded, clean = SyntheticPairs(photos, GaussianNoise(low=0, high=0), retouch=0.4).batch(range(100), 32)
+    changed = (clean != plain).flatten(1).any(1)
+    assert changed.float().mean().item() == pytest.approx(0.4, abs=0.15)
+    assert torch.equal(degraded, clean)
+    assert 0 <= clean.min() < clean.max() <= 1
+
+
 def test_large_photos_are_chosen_more_often(tmp_path: Path) -> None:
     Image.fromarray(np.full((8, 8), 10, np.uint8)).save(tmp_path / "small.png")
     Image.fromarray(np.full((24, 8), 20, np.uint8)).save(tmp_path / "large.png")

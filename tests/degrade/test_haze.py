@@ -55,7 +55,7 @@ def test_light_mixed_as_light_looks_hazier_in_the_shadows() -> None:
 
 
 def test_sky_above_the_horizon_is_farther_than_the_ground() -> None:
-    params = sample(shape=(1.0, 0.0, 0.0, 0.0), horizon=0.5, roll=0.0)
+    params = sample(shape=(1.0, 0.0, 0.0, 0.0, 0.0), horizon=0.5, roll=0.0)
     depth = Haze().depth(photo(1, 3, 64, 64), [params])[0, 0]
     torch.testing.assert_close(depth[:30], torch.ones(30, 64))
     assert (depth[33:].diff(dim=0) < 0).all()
@@ -66,17 +66,39 @@ def test_objects_end_where_the_picture_has_an_edge() -> None:
     image[:, :, :, 32:] = 1
     steps = []
     for seed in range(10):
-        depth = Haze().depth(image, [sample(seed, shape=(0.0, 0.0, 0.0, 1.0))])[0, 0]
+        depth = Haze().depth(image, [sample(seed, shape=(0.0, 0.0, 0.0, 1.0, 0.0))])[0, 0]
         jumps = depth.diff(dim=1).abs().mean(0)
         steps.append(jumps[31] / jumps.mean())
     assert torch.stack(steps).median() > 3
 
 
+def test_regions_are_flat_and_end_where_the_colour_does() -> None:
+    image = torch.zeros(1, 3, 96, 96)
+    image[:, 0, :, 48:] = 1
+    at_the_edge, elsewhere = [], []
+    for seed in range(10):
+        depth = Haze().depth(image, [sample(seed, shape=(0.0, 0.0, 0.0, 0.0, 1.0), nearest=0.0)])[0, 0]
+        assert 0 <= depth.min() < depth.max() <= 1
+        steps = depth.diff(dim=1).abs()
+        at_the_edge.append(steps[:, 44:51].sum(1).mean())
+        elsewhere.append((steps > 0.01).float().mean())
+    assert torch.stack(at_the_edge).mean() > 0.15
+    assert torch.stack(elsewhere).mean() < 0.25
+
+
+def test_plain_haze_is_even_and_of_one_grey() -> None:
+    rng = torch.Generator().manual_seed(0)
+    params = [Haze(plain=1.0, window=(1, 1)).sample(rng)]
+    airlight = Haze().airlight(photo(1, 3, 24, 24), params)
+    torch.testing.assert_close(airlight, airlight[:, :1, :1, :1].expand_as(airlight))
+    assert (params[0].patchiness, params[0].linear_light) == (0.0, False)
+
+
 def test_a_window_sees_part_of_the_same_scene() -> None:
     image = photo(1, 3, 64, 64)
-    whole = Haze().transmission(image, [sample(shape=(0.4, 0.3, 0.3, 0.0))])
+    whole = Haze().transmission(image, [sample(shape=(0.4, 0.3, 0.3, 0.0, 0.0))])
     window = Window(top=0.5, left=0.25, extent=0.5)
-    part = Haze().transmission(image[:, :, :32, :32], [sample(shape=(0.4, 0.3, 0.3, 0.0), window=window)])
+    part = Haze().transmission(image[:, :, :32, :32], [sample(shape=(0.4, 0.3, 0.3, 0.0, 0.0), window=window)])
     torch.testing.assert_close(part, whole[:, :, 32:, 16:48], atol=1e-5, rtol=0)
 
 

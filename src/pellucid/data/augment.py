@@ -1,4 +1,4 @@
-"""What is done alike to the input and the target of a pair: a random crop, and one of the square's symmetries."""
+"""What is done alike to the input and the target of a pair: a random crop, one of the square's symmetries, tones."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pellucid.data.photos import to_float
+from pellucid.degrade.base import uniform
 
 SYMMETRIES = 8
 
@@ -50,3 +51,14 @@ class Crop:
         """Cut it out of (C, H, W) uint8 or uint16, as float32 in [0, 1]."""
         cut = photo[:, self.top : self.top + self.side, self.left : self.left + self.side]
         return symmetry(to_float(cut), self.turn)
+
+
+def retouched(image: Tensor, rng: torch.Generator) -> Tensor:
+    """Another gamma, tint, black and saturation for a picture (..., C, H, W) in [0, 1], such as people give theirs."""
+    channels = image.shape[-3]
+    gamma, saturation = uniform(rng, 0.75, 1.33), uniform(rng, 0.5, 1.5)
+    gains, blacks = ([uniform(rng, low, high) for _ in range(channels)] for low, high in ((0.85, 1.0), (0.0, 0.08)))
+    gain, black = (torch.tensor(values)[:, None, None] for values in (gains, blacks))
+    grey = image.mean(-3, keepdim=True)
+    vivid = (grey + saturation * (image - grey)).clamp(0, 1)
+    return black + (gain - black) * vivid**gamma

@@ -8,7 +8,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from pellucid.data.augment import Crop
+from pellucid.data.augment import Crop, retouched
 from pellucid.data.photos import PhotoCache, check_fits, without_colour
 from pellucid.data.source import generator
 from pellucid.degrade import Degradation
@@ -30,6 +30,7 @@ class SyntheticPairs:
         device: torch.device | str = "cpu",
         *,
         desaturate: float = 0.0,
+        retouch: float = 0.0,
     ) -> None:
         """Degrade these photographs.
 
@@ -39,12 +40,14 @@ class SyntheticPairs:
             seed: of everything random; not negative.
             device: where the crops are degraded.
             desaturate: share of the crops that lose their colour before they are degraded, in [0, 1].
+            retouch: share of the crops whose tones are changed before that, in [0, 1].
         """
         self.photos = photos
         self.degradation = degradation
         self.seed = seed
         self.device = torch.device(device)
         self.desaturate = desaturate
+        self.retouch = retouch
 
     def __len__(self) -> int:
         """How many photographs."""
@@ -74,6 +77,8 @@ class SyntheticPairs:
         check_fits(self.photos.paths[chosen], photo.shape, patch)
         _, height, width = photo.shape
         clean = Crop.draw(rng, height, width, patch).of(photo)
+        if self.retouch and chance(rng, self.retouch):
+            clean = retouched(clean, rng)
         if self.desaturate and chance(rng, self.desaturate):
             return without_colour(clean)
         return clean

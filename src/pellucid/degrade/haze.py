@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,10 @@ from pellucid.degrade.fields import Window, sample_window, scene_axes, smooth_no
 
 _GUIDE_SIDE = 64
 _GUIDE_RADIUS = 3
+_REGION_SIDE = 96  # pixels of the copy in which a picture is taken apart
+_REGIONS = 12
+_PLACE = 0.7  # weight of a place, in sides of the picture, beside colours in [0, 1]
+_BLUR = 0.003  # squared distance over which one region passes into the next
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +27,8 @@ class HazeParams:
     Attributes:
         optical_depth: β times the distance of the farthest thing in the scene; its transmission is exp(-this).
         nearest: distance of the nearest thing, as a share of the farthest.
-        shape: how much of the depth is a ground plane under a sky, a slanted wall, rolling ground, and objects that
-            end where the picture has edges; sums to 1.
+        shape: how much of the depth is a ground plane under a sky, a slanted wall, rolling ground, objects that end
+            where the picture has edges, and regions of like colour, each at a distance of its own; sums to 1.
         horizon: height of the horizon, 0 the top of the scene and 1 its foot.
         roll: of the camera, in radians.
         slant: direction in which the wall recedes, in radians.
@@ -38,7 +42,7 @@ class HazeParams:
 
     optical_depth: float
     nearest: float
-    shape: tuple[float, float, float, float]
+    shape: tuple[float, float, float, float, float]
     horizon: float
     roll: float
     slant: float
@@ -56,7 +60,8 @@ class Haze:
 
     The law is Koschmieder's (1924), in the form of Narasimhan & Nayar (2002, "Vision and the atmosphere"); RESIDE
     (Li et al. 2019) makes its pairs by it. Depth is smooth, but for objects that are snapped to the picture's own
-    edges by a guided filter (He et al. 2010; He & Sun 2015), as transmission is where one thing hides another.
+    edges by a guided filter (He et al. 2010; He & Sun 2015), and for regions of like colour, each with a step at its
+    border, as transmission is where one thing hides another.
     Dense real haze comes with sensor noise, which this leaves to ``CameraNoise``.
 
     Attributes:
@@ -75,19 +80,20 @@ class Haze:
     brightness: tuple[float, float] = (0.6, 1.0)
     tint: float = 0.13
     linear_light: float = 0.5
+    plain: float = 0.25
     window: tuple[float, float] = (0.15, 1.0)
 
     def sample(self, rng: torch.Generator) -> HazeParams:
         """Draw the parameters for one image."""
         # Cubes leave one or two layouts in charge of most scenes.
-        layouts = [uniform(rng, 0.1, 1.0) ** 3 for _ in range(4)]
-        ground, wall, hills, objects = (share / sum(layouts) for share in layouts)
+        layouts = [uniform(rng, 0.1, 1.0) ** 3 for _ in range(5)]
+        ground, wall, hills, objects, regions = (share / sum(layouts) for share in layouts)
         brightness = uniform(rng, *self.brightness)
         tint = self._tint(rng)
-        return HazeParams(
+        params = HazeParams(
             optical_depth=uniform(rng, *self.optical_depth),
             nearest=uniform(rng, *self.nearest),
-            shape=(ground, wall, hills, objects),
+            shape=(ground, wall, hills, objects, regions),
             horizon=uniform(rng, 0.1, 0.6),
             roll=uniform(rng, -0.1, 0.1),
             slant=uniform(rng, 0, math.tau),
@@ -98,6 +104,10 @@ class Haze:
             window=sample_window(rng, self.window),
             seed=seed(rng),
         )
+        if chance(rng, self.plain):
+            grey = _colour(brightness, 0.0)
+            return replace(params, patchiness=0.0, airlight=grey, airlight_aside=grey, linear_light=False)
+        return params
 
     def apply(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
         """Veil (B, C, H, W) in [0, 1]; a grey picture sees grey haze."""
@@ -128,8 +138,9 @@ class Haze:
         wall = (4 * ((x - 0.5) * slant.cos() + (y - 0.5) * slant.sin())).sigmoid()
         hills = (2 * smooth_noise([p.seed + 2 for p in params], y, x, cells=2, octaves=2)).sigmoid()
         objects = _snap((6 * smooth_noise([p.seed + 3 for p in params], y, x, cells=5)).sigmoid(), image)
+        regions = _regions([p.seed + 4 for p in params], image)
         shares = torch.tensor([p.shape for p in params], device=image.device)[:, :, None, None]
-        depth = sum(shares[:, i] * layout for i, layout in enumerate((ground, wall, hills, objects)))
+        depth = sum(shares[:, i] * layout for i, layout in enumerate((ground, wall, hills, objects, regions)))
         return (nearest + (1 - nearest) * depth)[:, None]
 
     def airlight(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
@@ -177,6 +188,33 @@ def _snap(field: Tensor, image: Tensor) -> Tensor:
     offset = f_mean - slope * g_mean
     slope, offset = (F.interpolate(_box(a), (height, width), mode="bilinear") for a in (slope, offset))
     return (slope * guide + offset).clamp(0, 1)[:, 0]
+
+
+def _regions(seeds: Sequence[int], image: Tensor) -> Tensor:
+    """Take pictures (B, C, H, W) apart, and put each part at a distance of its own: (B, H, W) in [0, 1].
+
+    A part is what is nearest, in colour and place, to one of a few pixels drawn at random: a step of k-means.
+    """
+    height, width = image.shape[2:]
+    scale = _REGION_SIDE / max(height, width)
+    small = (max(1, round(height * scale)), max(1, round(width * scale)))
+    colours = F.avg_pool2d(F.interpolate(image.float(), small, mode="area"), 3, 1, 1, count_include_pad=False)
+    rows, columns = (_PLACE * torch.arange(n, device=image.device) / max(small) for n in small)
+    places = torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(len(image), -1, -1, -1)
+    points = torch.cat([colours, places], 1).flatten(2)
+    chosen, distances = [], []
+    for one, picture in zip(seeds, points, strict=True):
+        rng = torch.Generator().manual_seed(one)
+        row, column = (torch.rand(_REGIONS, generator=rng).mul(n).long().clamp(max=n - 1) for n in small)
+        chosen.append(picture[:, (row * small[1] + column).to(image.device)])
+        distances.append(torch.rand(_REGIONS, generator=rng))
+    gaps = torch.cdist(points.mT, torch.stack(chosen).mT)
+    parts = (-(gaps**2) / _BLUR).softmax(-1).mT.reshape(-1, _REGIONS, *small)
+    for _ in range(2):  # what is thin, such as the rim between two parts, goes to the parts around it
+        parts = F.avg_pool2d(parts, 5, 1, 2, count_include_pad=False) ** 2
+        parts = parts / parts.sum(1, keepdim=True)
+    depth = (parts * torch.stack(distances).to(image.device)[:, :, None, None]).sum(1, keepdim=True)
+    return F.interpolate(depth, (height, width), mode="bilinear")[:, 0]
 
 
 def _box(values: Tensor) -> Tensor:

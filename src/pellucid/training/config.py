@@ -61,6 +61,8 @@ class DataConfig(_Strict):
         grey: one channel, by ITU-R BT.601's luma.
         desaturate: share of clean photographs that lose their colour, in three equal channels, so that a network for
             colour learns black and white as well; with ``degrade``.
+        retouch: share of clean photographs whose tones are changed first, by ``augment.retouched``: what people do to
+            theirs is no haze; with ``degrade``.
         longest: photographs are shrunk to this longer side, and so are those that the weights will restore: for what
             only the whole scene shows, such as haze. With ``degrade``.
         cache_gb: memory for decoded pictures, of training and as much again of validation, on each process; the
@@ -78,6 +80,7 @@ class DataConfig(_Strict):
     dual_pixel: bool = False
     grey: bool = False
     desaturate: float = 0.0
+    retouch: float = 0.0
     longest: int | None = None
     cache_gb: float = 4.0
     cache_on_device: bool = False
@@ -86,10 +89,11 @@ class DataConfig(_Strict):
     def __post_init__(self) -> None:
         _expand_home(self, "train", "val")
         _at_least(self, 1, "val_crop", "longest")
-        _at_least(self, 0, "desaturate", "cache_gb", "workers")
-        if self.desaturate > 1:
-            raise ConfigError(f"desaturate must be at most 1, not {self.desaturate}")
-        for name in ("desaturate", "longest"):
+        _at_least(self, 0, "desaturate", "retouch", "cache_gb", "workers")
+        for name in ("desaturate", "retouch"):
+            if getattr(self, name) > 1:
+                raise ConfigError(f"{name} must be at most 1, not {getattr(self, name)}")
+        for name in ("desaturate", "retouch", "longest"):
             if getattr(self, name) and self.degrade is None:
                 raise ConfigError(f"data.{name} is for clean photographs, not for pairs")
         if self.workers is not None and self.workers > MOST_WORKERS:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from pellucid.data.augment import retouched
 from pellucid.degrade import compose
 from pellucid.degrade.base import chance, integer, uniform
 from pellucid.imaging import read_photo, shrink
@@ -42,7 +43,7 @@ def fit_detector(
     for path in photos:
         pixels = read_photo(path).pixels
         for _ in range(views):
-            clean = _retouched(_view(pixels, restorer.working_side, rng), rng)
+            clean = retouched(_view(pixels, restorer.working_side, rng), rng)
             degraded = degradation.apply(clean, [degradation.sample(rng)])
             features += [restorer.features(view[0].permute(1, 2, 0).numpy()) for view in (clean, degraded)]
     labels = torch.tensor([0.0, 1.0]).repeat(len(features) // 2)
@@ -60,14 +61,6 @@ def _view(pixels: NDArray[Any], working_side: int | None, rng: torch.Generator) 
     view = torch.from_numpy(shrink(pixels[top : top + tall, left : left + wide], working_side or VIEW))
     view = view.permute(2, 0, 1)[None]
     return view.flip(3) if chance(rng, 0.5) else view
-
-
-def _retouched(view: Tensor, rng: torch.Generator) -> Tensor:
-    """Another gamma, tint and black."""
-    gamma = uniform(rng, 0.75, 1.33)
-    gains, blacks = ([uniform(rng, low, high) for _ in range(3)] for low, high in ((0.85, 1.0), (0.0, 0.08)))
-    gain, black = (torch.tensor(values)[:, None, None] for values in (gains, blacks))
-    return black + (gain - black) * view**gamma
 
 
 def _regress(features: Tensor, labels: Tensor) -> Detector:
