@@ -28,6 +28,7 @@ from pellucid.training.config import Degradations
 from pellucid.training.detector import fit_detector
 from pellucid.training.recipes import RECIPES
 
+KEPT = ("iterations", "hours", "working_side", "bf16_loss")  # of what the weights say of themselves
 MISSED = 0.02  # of degraded photos
 SEED = 7_000_000  # of the degraded photos
 
@@ -88,9 +89,7 @@ def main() -> None:
         print(f"{name}: {changes[name]:.1f} dB")
 
     network.detector = replace(detector, bias=detector.bias - threshold)
-    told = {
-        key: checkpoint.metadata[key] for key in ("iterations", "hours", "working_side") if key in checkpoint.metadata
-    }
+    told = {key: checkpoint.metadata[key] for key in KEPT if key in checkpoint.metadata}
     task, licence = checkpoint.metadata["task"], checkpoint.metadata["licence"]
     dtype = next(iter(checkpoint.state.values())).dtype
     save_network(network, arguments.weights, task=task, licence=licence, notes=told, dtype=dtype)

@@ -17,7 +17,7 @@ from pellucid.imaging import read_photo
 from pellucid.inference import Restorer
 from pellucid.zoo.catalog import WEIGHTS
 
-KEPT = ("iterations", "hours", "working_side")  # of what a run says of its weights
+KEPT = ("iterations", "hours", "working_side", "bf16_loss")  # of what a run says of its weights
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("weights", type=Path, help="what a run made")
     parser.add_argument("name", help="of the bundled model")
     parser.add_argument("--working-side", help="of pictures to work on, if not that of the training photos")
+    parser.add_argument("--bf16-loss", help="in dB, as benchmarks/precision.py measures it")
     parser.add_argument("--photo", type=Path, required=True, help="to compare with")
     arguments = parser.parse_args()
 
@@ -33,6 +34,8 @@ def main() -> None:
     notes = {key: checkpoint.metadata[key] for key in KEPT if key in checkpoint.metadata}
     if arguments.working_side:
         notes["working_side"] = arguments.working_side
+    if arguments.bf16_loss:
+        notes["bf16_loss"] = arguments.bf16_loss
     path = WEIGHTS / f"{arguments.name}.safetensors"
     task = checkpoint.metadata["task"]
     save_network(trained, path, task=task, licence="Apache-2.0", notes=notes, dtype=torch.float16)

@@ -9,11 +9,11 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.norm import Norm
-from pellucid.blocks.pointwise import Pointwise
 from pellucid.blocks.weighting import Mixture
 from pellucid.blocks.window import border_mask, full_border_mask, pad_to_windows, relative_position_index
-from pellucid.kernels import channel_attention, window_attention
+from pellucid.kernels import channel_attention, convolution, window_attention
 
 
 class WindowAttention(nn.Module):
@@ -147,9 +147,11 @@ class TransposedAttention(nn.Module):
         weights = self.weighting(cosines * self.temperature)
         # weights and projection are one matrix for each image
         project = rearrange(self.project.weight, "o (h c) 1 1 -> h o c", h=self.heads)
-        matrix = rearrange(project @ weights.to(project.dtype), "b h o c -> b (h c) o").to(v.dtype)
+        matrix = rearrange(project @ weights.to(project.dtype), "b h o c -> b o (h c)").to(v.dtype)
         if self.project.bias is not None:
             x = x + self.project.bias[:, None, None]
+        if convolution.applies(v, self.project.weight):
+            return convolution.add_product(x, matrix, v)
         pixels = "b c y x -> b (y x) c"
-        added = torch.baddbmm(rearrange(x, pixels), rearrange(v, pixels), matrix)
+        added = torch.baddbmm(rearrange(x, pixels), rearrange(v, pixels), matrix.mT)
         return rearrange(added, "b (y x) c -> b c y x", y=v.shape[-2])

@@ -5,7 +5,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pellucid.blocks.pointwise import Pointwise
+from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.resample import pad_to_multiple
 
 

@@ -8,8 +8,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.norm import Norm
-from pellucid.blocks.pointwise import Pointwise
 from pellucid.kernels import depthwise_gate, feature_gate, gated_feedforward
 
 

@@ -5,6 +5,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from pellucid.blocks.convolution import Convolution
+
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     """Grow (B, C, H, W) at the bottom and right, by reflection, until ``multiple`` divides H and W.
@@ -39,9 +41,9 @@ def _reflect(size: int, multiple: int, device: torch.device) -> Tensor:
 
 def shuffle_downsample(dim: int) -> nn.Sequential:
     """Halve H and W, double the channels: 3×3 convolution to dim/2, then pixel-unshuffle (Restormer §3)."""
-    return nn.Sequential(nn.Conv2d(dim, dim // 2, 3, padding=1, bias=False), nn.PixelUnshuffle(2))
+    return nn.Sequential(Convolution(dim, dim // 2, 3, padding=1, bias=False), nn.PixelUnshuffle(2))
 
 
 def shuffle_upsample(dim: int) -> nn.Sequential:
     """Double H and W, halve the channels: 3×3 convolution to 2·dim, then pixel-shuffle (Restormer §3)."""
-    return nn.Sequential(nn.Conv2d(dim, 2 * dim, 3, padding=1, bias=False), nn.PixelShuffle(2))
+    return nn.Sequential(Convolution(dim, 2 * dim, 3, padding=1, bias=False), nn.PixelShuffle(2))

@@ -18,6 +18,8 @@ from pellucid.models.registry import FAMILIES, build, with_overrides
 
 log = logging.getLogger(__name__)
 
+NOTES = {"working_side": int, "bf16_loss": float}  # of what a file says of its weights, what restoring needs
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -56,8 +58,8 @@ def load_network(path: str | PathLike[str], **overrides: Any) -> nn.Module:
 
     Returns:
         The network in eval mode, float32, channels-last; it does not clamp. ``.config`` says what it is. Where the
-        file has them, ``.working_side`` is the longer side of the pictures it was trained on, and ``.detector`` tells
-        degraded pictures from others.
+        file has them, ``.working_side`` is the longer side of the pictures it was trained on, ``.bf16_loss`` what
+        bfloat16 costs it, in dB, and ``.detector`` tells degraded pictures from others.
 
     Raises:
         CheckpointError: the file is missing, damaged, of no known family, or has a tensor that does not
@@ -76,11 +78,14 @@ def build_network(checkpoint: Checkpoint, **overrides: Any) -> nn.Module:
     network = build(config)
     _check_fit(checkpoint, network.state_dict())
     _check_detector(checkpoint, network)
-    side = checkpoint.metadata.get("working_side")
-    told = {"working_side": None if side is None else int(side), "detector": checkpoint.detector}
-    for name, value in told.items():
-        if value is not None:
-            setattr(network, name, value)
+    for name, number in NOTES.items():
+        if name in checkpoint.metadata:
+            try:
+                setattr(network, name, number(checkpoint.metadata[name]))
+            except ValueError:
+                raise CheckpointError(f"{checkpoint.path}: its {name} is no number") from None
+    if checkpoint.detector is not None:
+        network.detector = checkpoint.detector
     network.load_state_dict({key: tensor.float() for key, tensor in checkpoint.state.items()})
     return network.eval()
 

@@ -50,7 +50,7 @@ def benchmark(
     tile: Annotated[
         str, typer.Option("--tile", help="paper (where it says, else auto), auto, off, or a side.")
     ] = "paper",
-    precision: options.Precision = "fp32",
+    precision: options.Precision = "auto",
     device: options.Device = "auto",
     self_ensemble: Annotated[
         bool, typer.Option("--self-ensemble", help="Mean over the 8 flips and turns of each picture: 8 times the cost.")

@@ -31,7 +31,7 @@ Model = Annotated[
 Task = Annotated[str | None, typer.Option("--task", "-t", help="What is wrong with the picture. Default: denoise.")]
 Tile = Annotated[str, typer.Option("--tile", help="auto, off, or the side of tiles in pixels.")]
 Overlap = Annotated[int, typer.Option("--overlap", help="Pixels by which neighbouring tiles overlap.")]
-Precision = Annotated[str, typer.Option("--precision", help="fp32, bf16 or fp16.")]
+Precision = Annotated[str, typer.Option("--precision", help="auto, fp32, high, bf16 or fp16.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps ...")]
 Backend = Annotated[str, typer.Option("--backend", help="What runs the network: auto, torch, onnx or openvino.")]
 KeepClean = Annotated[
@@ -72,7 +72,7 @@ def load_restorer(
     *,
     tile: str = "auto",
     overlap: int = 64,
-    precision: str = "fp32",
+    precision: str = "auto",
     device: str = "auto",
     keep_clean: bool = True,
     backend: str = "auto",

@@ -16,7 +16,7 @@ def restore(
     task: options.Task = None,
     tile: options.Tile = "auto",
     overlap: options.Overlap = 64,
-    precision: options.Precision = "fp32",
+    precision: options.Precision = "auto",
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     keep_clean: options.KeepClean = True,
@@ -61,7 +61,7 @@ def restore(
     settings = {
         "tile": tile,
         "overlap": overlap,
-        "precision": precision,
+        "precision": restorer.precision,
         "device": device,
         "backend": restorer.backend,
         "keep_clean": keep_clean,

@@ -44,7 +44,7 @@ def restore(
     model: str | PathLike[str] | nn.Module | None = None,
     tile: str | int = "auto",
     overlap: int = 64,
-    precision: str = "fp32",
+    precision: str = "auto",
     device: str | torch.device = "auto",
     keep_clean: bool = True,
     backend: str = "torch",
@@ -61,7 +61,7 @@ def restore(
             put in eval mode).
         tile: "auto" (by available memory), "off" (whole) or a side in pixels.
         overlap: of neighbouring tiles, in pixels.
-        precision: "fp32", "bf16" or "fp16".
+        precision: "auto", "fp32", "high", "bf16" or "fp16"; see ``Restorer``.
         device: "auto" or a PyTorch device.
         keep_clean: give pictures back as they are where the weights can tell that nothing is there to mend.
         backend: what runs the network: "auto", "torch", "onnx" or "openvino".

@@ -179,19 +179,19 @@ void channel_attention_products(const int32_t* shape, int64_t half, const void* 
 }
 
 void channel_attention_project_products(const int32_t* shape, const float* norm, const float* norm_biases, float eps,
-                                        int64_t half, const void* x, const float* linear, const float* linear_biases,
+                                        int64_t numbers, const void* x, const float* linear, const float* linear_biases,
                                         const float* weights, const float* biases, void* values, float* results,
                                         float* lengths, int64_t threads) {
     const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4]};
     const Norm before{norm, norm_biases, eps};
     const auto run = [&](auto* image, auto* to) {
         using T = std::remove_pointer_t<decltype(to)>;
-        with_linear<T>([&](auto* layer) {
+        with_linear(Numbers(numbers), [&](auto* layer) {
             products_of_linear<std::remove_pointer_t<decltype(layer)>>(
                 s, before, image, linear, linear_biases, weights, biases, to, {results, lengths}, int(threads));
         });
     };
-    if (half)
+    if (numbers == BFLOATS)
         run((const BFloat16*)x, (BFloat16*)values);
     else
         run((const float*)x, (float*)values);

@@ -13,7 +13,7 @@ from pellucid.kernels import dispatch
 SOURCE = "channel_attention"
 SHORTEST = 1e-12  # of the lengths by which is divided, as in F.normalize
 WIDEST_ON_GPU = 128  # channels of a head
-WIDEST = 96  # channels up to which the linear layer is quicker in the cache than by itself
+WIDEST = 192  # channels up to which the linear layer is quicker in the cache than by itself
 
 
 def applies(x: Tensor, weight: Tensor) -> bool:
@@ -66,7 +66,7 @@ def cosines(
     if norm is not None:
         x = dispatch.channels_last(x.to(dispatch.after_convolution(x)))
         values = x.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
-        before = (*dispatch.weights_of_norm(norm), x.dtype == torch.bfloat16, x, *dispatch.weights_of(linear))
+        before = (*dispatch.weights_of_norm(norm), dispatch.numbers(x), x, *dispatch.weights_of(linear))
         dispatch.run(SOURCE, "project_products", shape, *before, *filters, values, products, squares)
     else:
         qkv = dispatch.channels_last(linear(x))

@@ -4,6 +4,9 @@ import ctypes
 import importlib
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Protocol
 
@@ -13,6 +16,7 @@ from torch import Tensor, nn
 from pellucid.kernels.compiler import library
 
 log = logging.getLogger(__name__)
+_rounds_products: ContextVar[bool] = ContextVar("rounds_products", default=False)
 
 DTYPES = {
     "cpu": (torch.float32, torch.bfloat16),
@@ -77,6 +81,32 @@ def after_convolution(x: Tensor) -> torch.dtype:
     """The type that a convolution gives this, under autocast or not."""
     device = x.device.type
     return torch.get_autocast_dtype(device) if device in DTYPES and torch.is_autocast_enabled(device) else x.dtype
+
+
+def numbers(x: Tensor, narrowest: int = 0) -> int:
+    """``Numbers`` of ``linear.h``: what an image is made of, and how linear layers in C++ may multiply it.
+
+    Args:
+        x: the image.
+        narrowest: channels from which on it pays to take floats apart.
+    """
+    if x.dtype == torch.bfloat16:
+        return 1
+    return 2 if _rounds_products.get() and x.shape[1] >= narrowest else 0
+
+
+@contextmanager
+def rounded_products() -> Iterator[None]:
+    """Let linear layers and dense convolutions of float32 in C++ keep 16 bits of what they multiply, where AMX is.
+
+    Sums are float32 still. PyTorch calls this precision "high" (``torch.set_float32_matmul_precision``), of which the
+    arithmetic is one way, but has it on GPUs alone.
+    """
+    token = _rounds_products.set(True)
+    try:
+        yield
+    finally:
+        _rounds_products.reset(token)
 
 
 def channels_last(x: Tensor) -> Tensor:

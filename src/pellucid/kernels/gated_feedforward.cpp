@@ -189,7 +189,7 @@ void add(const Shape& s, Gate gate, const T* x, const Weights& w, T* out, int th
 extern "C" {
 
 void gated_feedforward_add(const int32_t* shape, int64_t gate, const float* norm, const float* norm_bias, float eps,
-                           int64_t half, const void* x, const float* refine, const float* expand, const float* expand_bias,
+                           int64_t numbers, const void* x, const float* refine, const float* expand, const float* expand_bias,
                            const float* depthwise, const float* depthwise_bias, const float* project,
                            const float* project_bias, void* out, int64_t threads) {
     const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6]};
@@ -197,11 +197,11 @@ void gated_feedforward_add(const int32_t* shape, int64_t gate, const float* norm
                     project_bias};
     const auto run = [&](auto* image, auto* result) {
         using T = std::remove_pointer_t<decltype(result)>;
-        with_linear<T>([&](auto* layer) {
+        with_linear(Numbers(numbers), [&](auto* layer) {
             add<std::remove_pointer_t<decltype(layer)>>(s, Gate(gate), image, w, result, int(threads));
         });
     };
-    if (half)
+    if (numbers == BFLOATS)
         run((const BFloat16*)x, (BFloat16*)out);
     else
         run((const float*)x, (float*)out);

@@ -6,7 +6,6 @@ to their last; they run on PyTorch's operators wherever this does not.
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
@@ -14,6 +13,7 @@ from pellucid.kernels import dispatch
 SOURCE = "gated_feedforward"
 GATES = ("feature-refinement", "gated-depthwise", "linear")
 WIDEST = 128  # channels: beyond, the weights no longer fit the cache beside the pixels, and oneDNN's layers are quicker
+NARROWEST = 32  # channels, for AMX: with fewer, most of a tile would be empty
 
 Gate = Literal["feature-refinement", "gated-depthwise", "linear"]
 
@@ -67,5 +67,7 @@ def add(
     filters = None if refine is None else refine.float().contiguous()
     weights = [weight for layer in (expand, depthwise, project) for weight in dispatch.weights_of(layer)]
     before = dispatch.weights_of_norm(norm)
-    dispatch.run(SOURCE, "add", shape, GATES.index(gate), *before, x.dtype == torch.bfloat16, x, filters, *weights, out)
+    dispatch.run(
+        SOURCE, "add", shape, GATES.index(gate), *before, dispatch.numbers(x, NARROWEST), x, filters, *weights, out
+    )
     return out

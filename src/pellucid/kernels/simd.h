@@ -138,17 +138,17 @@ struct Normal {
 
 #ifdef __AVX512F__
 // gelu(x) = relu(x) - h(|x|), h(u) = u (1 - Phi(u)), which is smooth and 0 from 6 on: in 32 pieces, each a polynomial
-// through five points, whose coefficients fit into registers. To 1e-7, in a third of the time of the formula above
+// through four of Chebyshev's points, whose coefficients fit into registers. To 7e-7, in a quarter of the time of the formula above
 struct GeluTable {
-    static constexpr int PIECES = 2 * LANES, DEGREE = 4;
-    static constexpr float END = 6.0f, PER_UNIT = PIECES / END;
+    static constexpr int PIECES = 2 * LANES, DEGREE = 3;
+    static constexpr float END = 6.0f, PER_UNIT = (PIECES - 0.51f) / END;  // a piece reaches half a unit to each side
     alignas(64) float coefficients[DEGREE + 1][PIECES];
 
     GeluTable() {
         for (int piece = 0; piece < PIECES; ++piece) {
             double newton[DEGREE + 1], at[DEGREE + 1], power[DEGREE + 1] = {};
             for (int i = 0; i <= DEGREE; ++i) {
-                at[i] = 0.5 - 0.5 * std::cos(M_PI * (i + 0.5) / (DEGREE + 1));  // Chebyshev's points in [0, 1]
+                at[i] = piece ? -0.5 * std::cos(M_PI * (i + 0.5) / (DEGREE + 1)) : 0.5 * i / DEGREE;  // 0 stays 0
                 const double u = (piece + at[i]) / PER_UNIT;
                 newton[i] = 0.5 * u * std::erfc(u / std::sqrt(2.0));
             }
@@ -163,19 +163,19 @@ struct GeluTable {
     }
 
     Vec operator()(Vec x) const {
-        const __m512 value = same_bits<__m512>(x);
-        const __m512 scaled = _mm512_min_ps(_mm512_mul_ps(_mm512_abs_ps(value), _mm512_set1_ps(PER_UNIT)),
-                                            _mm512_set1_ps(PIECES - 0.001f));
-        const __m512i piece = _mm512_cvttps_epi32(scaled);
-        const __m512 rest = _mm512_sub_ps(scaled, _mm512_cvtepi32_ps(piece));
+        const __m512 value = same_bits<__m512>(x), per_unit = _mm512_set1_ps(PER_UNIT);
+        const __m512 size = _mm512_min_ps(_mm512_abs_ps(value), _mm512_set1_ps(END));
+        const __m512 magic = _mm512_set1_ps(8388608.0f);  // 2^23: adding it rounds, and leaves the piece in the low bits
+        const __m512 piece = _mm512_fmadd_ps(size, per_unit, magic);
+        const __m512 rest = _mm512_fmsub_ps(size, per_unit, _mm512_sub_ps(piece, magic));
         __m512 h = pick(DEGREE, piece);
         for (int k = DEGREE - 1; k >= 0; --k) h = _mm512_fmadd_ps(h, rest, pick(k, piece));
         return same_bits<Vec>(_mm512_sub_ps(_mm512_max_ps(_mm512_setzero_ps(), value), h));  // what is undefined stays
     }
 
   private:
-    __m512 pick(int power, __m512i piece) const {
-        return _mm512_permutex2var_ps(_mm512_load_ps(coefficients[power]), piece,
+    __m512 pick(int power, __m512 piece) const {
+        return _mm512_permutex2var_ps(_mm512_load_ps(coefficients[power]), _mm512_castps_si512(piece),
                                       _mm512_load_ps(coefficients[power] + LANES));
     }
 };

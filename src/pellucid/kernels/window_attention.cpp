@@ -315,7 +315,7 @@ void add(const Shape& s, const Mixture& mix, const Norm& norm, const T* x, const
 extern "C" {
 
 void window_attention_add(const int32_t* shape, const float* mixture, int64_t squared, const float* norm,
-                          const float* norm_bias, float eps, int64_t half, const void* x, const float* project_in,
+                          const float* norm_bias, float eps, int64_t numbers, const void* x, const float* project_in,
                           const float* project_in_bias, const float* bias, const float* project_out,
                           const float* project_out_bias, void* out, int64_t threads) {
     const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6]};
@@ -324,11 +324,11 @@ void window_attention_add(const int32_t* shape, const float* mixture, int64_t sq
     const float* const weights[] = {project_in, project_in_bias, project_out, project_out_bias};
     const auto run = [&](auto* image, auto* result) {
         using T = std::remove_pointer_t<decltype(result)>;
-        with_linear<T>([&](auto* layer) {
+        with_linear(Numbers(numbers), [&](auto* layer) {
             add<std::remove_pointer_t<decltype(layer)>>(s, mix, before, image, weights, bias, result, int(threads));
         });
     };
-    if (half)
+    if (numbers == BFLOATS)
         run((const BFloat16*)x, (BFloat16*)out);
     else
         run((const float*)x, (float*)out);

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from pellucid.kernels import dispatch
 
 SOURCE = "window_attention"
-WIDEST = 128  # channels up to which linear layers are quicker in the cache than by themselves
+WIDEST = 256  # channels up to which linear layers are quicker in the cache than by themselves
+NARROWEST = 64  # channels, for AMX: with fewer, most of a tile would be empty
 WIDEST_ON_GPU = 64  # channels of a head, which a program holds in registers there
 
 
@@ -74,8 +75,8 @@ def add(
     biases = torch.cat([_bias_of(query) * scale, _bias_of(key_value)]).float()
     out = x.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
     shape = (batch, height, width, windows.heads, head_dim, windows.window, windows.shift)
-    is_half = x.dtype == torch.bfloat16
-    before = (mixture.float().contiguous(), squared, *dispatch.weights_of_norm(norm), is_half, x, weights, biases)
+    norms = dispatch.weights_of_norm(norm)
+    before = (mixture.float().contiguous(), squared, *norms, dispatch.numbers(x, NARROWEST), x, weights, biases)
     after = (bias.float().contiguous(), *dispatch.weights_of(project), out)
     dispatch.run(SOURCE, "add", shape, *before, *after)
     return out

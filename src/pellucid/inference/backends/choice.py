@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.errors import ConfigError, did_you_mean
-from pellucid.inference.backends.eager import eager
+from pellucid.inference.backends.eager import PRECISIONS, eager
 
 Forward = Callable[[Tensor], Tensor]
 """From images (B, C, H, W) to restored ones, both on the device."""
@@ -17,20 +17,53 @@ BACKENDS = {
     "onnx": "ONNX Runtime",
     "openvino": "OpenVINO",
 }
-FILES = ("onnx", "openvino")  # these run an exported file, on the CPU
+PRECISIONS_OF_FILES = {
+    "onnx": ("fp32",),
+    "openvino": ("fp32", "bf16"),
+}  # by backends that run an exported file, on CPUs
+BF16_LOSS = 0.02  # dB, below which nobody sees it
 
 
-def resolve(backend: str, precision: str) -> str:
+def resolve(backend: str) -> str:
     """The backend that a name means.
 
     Raises:
-        ConfigError: there is none, or it does not compute in this precision.
+        ConfigError: there is none.
     """
     if backend not in BACKENDS:
         raise ConfigError(f"backend cannot be '{backend}'.{did_you_mean(backend, BACKENDS)}")
-    if backend == "onnx" and precision != "fp32":
-        raise ConfigError(f"backend onnx computes in fp32, not {precision}; openvino and torch have bf16")
     return "torch" if backend == "auto" else backend
+
+
+def resolve_precision(precision: str, backend: str, device: torch.device, loss: float | None) -> str:
+    """The precision that a name means: "auto" is the quickest one that does no harm.
+
+    Args:
+        precision: a name.
+        backend: a name that ``resolve`` gave.
+        device: that the network runs on.
+        loss: what bf16 costs these weights, in dB; None where nobody has measured it.
+
+    Raises:
+        ConfigError: there is none, or the backend does not compute in it.
+    """
+    if precision not in (*PRECISIONS, "auto"):
+        raise ConfigError(f"precision must be one of auto, {', '.join(PRECISIONS)}, not '{precision}'")
+    known = PRECISIONS if backend == "torch" else PRECISIONS_OF_FILES[backend]
+    if precision != "auto":
+        if precision not in known:
+            raise ConfigError(f"backend {backend} computes in {' and '.join(known)}, not {precision}")
+        return precision
+    if loss is not None and loss < BF16_LOSS and "bf16" in known and _has_bf16(device):
+        return "bf16"
+    return "high" if "high" in known and device.type == "cpu" else "fp32"
+
+
+def _has_bf16(device: torch.device) -> bool:
+    """Natively."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def open_backend(backend: str, network: nn.Module, device: torch.device, precision: str) -> Forward:

@@ -1,16 +1,26 @@
 """PyTorch itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+from pellucid.kernels.dispatch import rounded_products
+
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = ("fp32", "high", *HALVES)
 
 
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Activations in this precision; the weights stay float32."""
-    return torch.autocast(device.type, PRECISIONS[precision], enabled=precision != "fp32")
+@contextmanager
+def autocast(device: torch.device, precision: str) -> Iterator[None]:
+    """Activations in this precision, or for "high" products; the weights stay float32."""
+    with torch.autocast(device.type, HALVES.get(precision), enabled=precision in HALVES):
+        if precision == "high":
+            with rounded_products():
+                yield
+        else:
+            yield
 
 
 def eager(network: nn.Module, device: torch.device, precision: str) -> Callable[[Tensor], Tensor]:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from pellucid.blocks.attention import TransposedAttention, WindowAttention
 from pellucid.blocks.condensed import CondensedAttention
+from pellucid.blocks.convolution import Convolution
 from pellucid.blocks.feedforward import DFN, FFN, FRFN, GDFN, GroupedFRFN, LeFF
 from pellucid.blocks.norm import LayerNorm
 from pellucid.blocks.resample import pad_to_multiple
@@ -149,7 +150,7 @@ class AST(nn.Module):
         self.encoder = nn.ModuleList(
             _encoder_stage(config, width, drops) for width, drops in zip(widths, encoder_drops, strict=True)
         )
-        self.downsample = nn.ModuleList(nn.Conv2d(w, 2 * w, 4, stride=2, padding=1) for w in widths)
+        self.downsample = nn.ModuleList(Convolution(w, 2 * w, 4, stride=2, padding=1) for w in widths)
         self.bottleneck = _attention_stage(config, 0, depths[LEVELS], bottleneck_drops)
         self.upsample = nn.ModuleList(
             nn.ConvTranspose2d(width, skip, 2, stride=2)

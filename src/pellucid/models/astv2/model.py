@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.blocks.attention import TransposedAttention
+from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.feedforward import GroupedFRFN
 from pellucid.blocks.norm import BiasFreeLayerNorm, LayerNorm
-from pellucid.blocks.pointwise import Pointwise
 from pellucid.blocks.resample import pad_to_multiple, shuffle_downsample, shuffle_upsample
 from pellucid.blocks.transformer import Stage, TransformerBlock
 from pellucid.blocks.weighting import Modulated

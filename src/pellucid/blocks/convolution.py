@@ -1,10 +1,21 @@
-"""A linear layer at every pixel."""
+"""Dense convolutions, and linear layers at every pixel."""
 
 import torch
 from torch import Tensor, nn
 
+from pellucid.kernels import convolution
 
-class Pointwise(nn.Conv2d):
+
+class Convolution(nn.Conv2d):
+    """``nn.Conv2d``, square and of one group, by the kernel where that is quicker."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if convolution.applies(input, self.weight):
+            return convolution.convolve(input, self)
+        return super().forward(input)
+
+
+class Pointwise(Convolution):
     """A 1×1 convolution: (B, C, H, W) → (B, out_dim, H, W).
 
     On one thread of a CPU, PyTorch takes these for what its oldest code does best, which copies channels-last images to
@@ -15,7 +26,7 @@ class Pointwise(nn.Conv2d):
         super().__init__(dim, out_dim, 1, bias=bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        if _would_be_copied(input):
+        if _would_be_copied(input) and not convolution.applies(input, self.weight):
             return torch.mkldnn_convolution(input, self.weight, self.bias, (0, 0), (1, 1), (1, 1), 1)
         return super().forward(input)
 
