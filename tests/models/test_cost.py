@@ -70,6 +70,12 @@ def test_peak_memory_lets_go_of_what_is_freed():
     assert peak_activation_bytes(deeper, 64, 64) == peak_activation_bytes(deep, 64, 64)
 
 
+def test_peak_memory_with_kernels_is_two_images_in_a_branch_and_the_skips():
+    small, large = (peak_activation_bytes(TINY, side, side, fused=True) for side in (64, 128))
+    assert 3 * 64 * 64 * 2 * TINY.dim * 4 <= small < peak_activation_bytes(TINY, 64, 64) / 2
+    assert 3.9 < large / small < 4.1
+
+
 @pytest.mark.parametrize(("name", "hint"), [("ast-base", "ast-b"), ("restomer", "restormer"), ("zzz", "Known: ast-t")])
 def test_unknown_network_names_the_nearest(name, hint):
     with pytest.raises(ModelError, match=f"Unknown network '{name}'.*{hint}"):

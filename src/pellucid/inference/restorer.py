@@ -21,6 +21,7 @@ from pellucid.inference.backends import Forward, autocast, eager, open_backend, 
 from pellucid.inference.guard import HARMLESS, Box, Watch, find_problem
 from pellucid.inference.overview import carry_over
 from pellucid.inference.tiling import Axis, Span, cover
+from pellucid.kernels.dispatch import has_kernels
 from pellucid.memory import available_bytes
 from pellucid.models.cost import peak_activation_bytes
 from pellucid.models.detector import Detector, pooled_features
@@ -28,7 +29,8 @@ from pellucid.models.detector import Detector, pooled_features
 log = logging.getLogger(__name__)
 
 SMALLEST_TILE = 64
-LARGEST_TILE = {"cpu": 512, "cuda": 1088}  # beyond, time per pixel hardly falls
+LARGEST_TILE = 1088  # beyond, time per pixel hardly falls
+CPU_TILE_BYTES = 640 * 2**20  # of activations: a picture of 12 megapixels in less than 2 GB, however much there is
 VIEWS, VIEW = 6, 256  # how many, and of how many pixels a side, a picture is judged by
 GOLDEN_RATIO = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly
 MEMORY_SHARE = 0.5  # of what is available; the estimate leaves out the kernels' scratch space
@@ -266,9 +268,8 @@ class Restorer:
             return self.tile
         if self.tile == "off" or (self.working_side is not None and max(size) <= self.working_side):
             return max(size)
-        side = int((self._affordable_pixels()) ** 0.5)
-        largest = LARGEST_TILE.get(self._device.type, LARGEST_TILE["cpu"])
-        return max(min(side, largest), SMALLEST_TILE)
+        side = int(self._affordable_pixels() ** 0.5)
+        return max(min(side, LARGEST_TILE), SMALLEST_TILE)
 
     def _batch_size(self, tile: int) -> int:
         """How many tiles go through the network at once: a CPU is busy with one."""
@@ -276,7 +277,9 @@ class Restorer:
 
     def _affordable_pixels(self) -> int:
         budget = available_bytes(self._device) * MEMORY_SHARE
-        return int(budget / _bytes_per_pixel(self._config))
+        if self._device.type == "cuda":
+            return int(budget / _bytes_per_pixel(self._config))
+        return int(min(budget, CPU_TILE_BYTES) / _bytes_per_pixel(self._config, fused=has_kernels()))
 
     def _restore_tiles(self, tiles: NDArray[Any]) -> Tensor:
         """Restore equally large tiles (N, H, W, C) → float32 on the CPU; when memory runs out, in smaller pieces."""
@@ -358,9 +361,9 @@ def _whole(attribute: Any) -> int:
 
 
 @lru_cache(maxsize=16)
-def _bytes_per_pixel(config: Any) -> float:
+def _bytes_per_pixel(config: Any, *, fused: bool = False) -> float:
     side = 128  # a multiple of every network's stride; activations are proportional to area
-    return peak_activation_bytes(config, side, side) / side**2
+    return peak_activation_bytes(config, side, side, fused=fused) / side**2
 
 
 def _equally_long(spans: tuple[Span, ...], most: int) -> Iterator[list[int]]:

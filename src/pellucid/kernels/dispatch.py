@@ -52,6 +52,11 @@ def applies(name: str, x: Tensor, dtype: torch.dtype | None = None) -> bool:
     return works_on_gpu(name, dtype or x.dtype, x.device) if on_gpu(x) else library(name) is not None
 
 
+def has_kernels() -> bool:
+    """Whether there is C++ for CPUs: one compiler compiles all."""
+    return library("gated_feedforward") is not None
+
+
 def on_gpu(x: Tensor) -> bool:
     return x.is_cuda
 

@@ -5,11 +5,12 @@ from typing import Any
 from weakref import WeakSet
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from pellucid.blocks.transformer import Fusible, TransformerBlock
 from pellucid.models.registry import build
 
 
@@ -28,17 +29,35 @@ def count_macs(config: Any, height: int, width: int) -> int:
     return counter.get_total_flops() // 2
 
 
-def peak_activation_bytes(config: Any, height: int, width: int) -> int:
+def peak_activation_bytes(config: Any, height: int, width: int, *, fused: bool = False) -> int:
     """The most memory that float32 activations hold at once in a forward pass of one image.
 
-    Weights and the scratch space of kernels are not in it.
+    Weights, the scratch space of kernels and what the allocator cannot use again are not in it.
+
+    Args:
+        config: of the network.
+        height, width: of the image.
+        fused: kernels do a branch of a transformer block in one pass.
     """
     with torch.device("meta"):
         network = build(config).eval()
         image = torch.empty(1, config.in_channels, height, width)
+    for block in network.modules() if fused else ():
+        if isinstance(block, TransformerBlock):
+            for name in ("attention", "feedforward"):
+                if isinstance(getattr(block, name), Fusible):
+                    setattr(block, name, _InOnePass())
     with _LiveBytes() as live, torch.inference_mode():
         network(image)
     return live.peak
+
+
+class _InOnePass(nn.Module):
+    """What a kernel leaves in memory of a branch: its values, in transposed attention, and the result."""
+
+    def added_to(self, x: Tensor, norm: nn.Module) -> Tensor:
+        values = torch.empty_like(x)
+        return torch.empty_like(values)
 
 
 class _LiveBytes(TorchDispatchMode):
