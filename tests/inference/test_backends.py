@@ -1,18 +1,22 @@
 """Every backend restores as PyTorch does."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx_ir as ir
 import pytest
 import torch
+from torch.nn import Conv2d, Sequential
 
 import pellucid
-from pellucid.errors import ConfigError, MissingExtraError
+from pellucid.blocks.feedforward import FRFN
+from pellucid.errors import ConfigError, ExportError, MissingExtraError
 from pellucid.inference import Restorer
-from pellucid.inference.backends import exported
+from pellucid.inference.backends import exported, resolve_precision
 from pellucid.inference.guard import Watch
 from pellucid.inference.journal import recipe_of
 
@@ -56,7 +60,7 @@ IN_BF16 = """
 import sys
 from pathlib import Path
 import numpy as np, pellucid
-from pellucid.inference.backends import exported
+from pellucid.inference.backends import exported, resolve_precision
 exported.cache_folder = lambda kind: Path(sys.argv[1]) / kind
 noisy = np.load(sys.argv[2])
 np.save(sys.argv[2], pellucid.restore(noisy, task="denoise", tile=96, overlap=32, backend="openvino", precision="bf16"))
@@ -140,6 +144,47 @@ def test_auto_is_torch_and_recipes_tell_backends_apart(tiny_ast, monkeypatch):
     recipes = {name: recipe_of(Restorer(tiny_ast, backend=name)) for name in ("auto", "torch", "onnx")}
     assert Restorer(tiny_ast, backend="auto").backend == "torch"
     assert recipes["auto"] == recipes["torch"] != recipes["onnx"]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch's compiler needs one for C++")
+def test_compiled_networks_restore_pictures_of_any_size(noisy):
+    torch.manual_seed(0)
+    network = Sequential(Conv2d(3, 8, 3, padding=1), FRFN(8, 8), Conv2d(8, 3, 1)).eval()
+    network.config, network.stride, network.alignment = SimpleNamespace(in_channels=3, out_channels=3), 1, 1
+    restorer = Restorer(network, tile="off", backend="compile")
+    assert restorer.precision == "fp32"
+    for pixels in (noisy, noisy[:77, :64]):
+        expected = Restorer(network, tile="off", precision="fp32").restore_array(pixels)
+        assert np.abs(restorer.restore_array(pixels).astype(int) - expected).max() <= 1
+
+
+def test_what_cannot_be_compiled_is_one_line(tiny_ast, noisy, monkeypatch):
+    def fail(*_, **__):
+        raise torch._dynamo.exc.BackendCompilerFailed(fail, RuntimeError("no compiler"), None)
+
+    monkeypatch.setattr(torch, "compile", lambda network, dynamic: fail)
+    with pytest.raises(ExportError, match="cannot compile this network: .*no compiler"):
+        Restorer(tiny_ast, tile="off", backend="compile").restore_array(noisy)
+
+
+QUICK = {"avx512_bf16": True}
+
+
+@pytest.mark.parametrize(
+    ("loss", "backend", "processor", "expected"),
+    [
+        (0.01, "torch", QUICK, "bf16"),
+        (0.01, "openvino", QUICK, "bf16"),
+        (0.01, "onnx", QUICK, "fp32"),
+        (0.02, "torch", QUICK, "high"),
+        (None, "torch", QUICK, "high"),
+        (None, "openvino", QUICK, "fp32"),
+        (0.01, "torch", {}, "high"),
+    ],
+)
+def test_auto_is_the_quickest_precision_that_does_no_harm(monkeypatch, loss, backend, processor, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: processor)
+    assert resolve_precision("auto", backend, torch.device("cpu"), loss) == expected
 
 
 def test_refused(tiny_ast, command, weights, tmp_path):

@@ -33,7 +33,9 @@ Tile = Annotated[str, typer.Option("--tile", help="auto, off, or the side of til
 Overlap = Annotated[int, typer.Option("--overlap", help="Pixels by which neighbouring tiles overlap.")]
 Precision = Annotated[str, typer.Option("--precision", help="auto, fp32, high, bf16 or fp16.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps ...")]
-Backend = Annotated[str, typer.Option("--backend", help="What runs the network: auto, torch, onnx or openvino.")]
+Backend = Annotated[
+    str, typer.Option("--backend", help="What runs the network: auto, torch, compile, onnx or openvino.")
+]
 KeepClean = Annotated[
     bool, typer.Option(help="Give pictures back as they are where the weights can tell that nothing is to be mended.")
 ]

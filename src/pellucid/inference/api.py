@@ -64,7 +64,7 @@ def restore(
         precision: "auto", "fp32", "high", "bf16" or "fp16"; see ``Restorer``.
         device: "auto" or a PyTorch device.
         keep_clean: give pictures back as they are where the weights can tell that nothing is there to mend.
-        backend: what runs the network: "auto", "torch", "onnx" or "openvino".
+        backend: what runs the network: "auto", "torch", "compile", "onnx" or "openvino".
 
     Raises:
         ImageError: a file that cannot be read, or an array or tensor of no such shape.

@@ -17,7 +17,7 @@ from pellucid.errors import ConfigError, ImageError, RestoreError
 from pellucid.imaging import Encoding, Photo, fill_transparent, shrink, to_depth, to_float
 from pellucid.imaging.rows import rows_at_once
 from pellucid.imaging.strips import Rows
-from pellucid.inference.backends import Forward, autocast, eager, open_backend, resolve, resolve_precision
+from pellucid.inference.backends import FILES, Forward, autocast, eager, open_backend, resolve, resolve_precision
 from pellucid.inference.guard import HARMLESS, Box, Watch, find_problem
 from pellucid.inference.overview import carry_over
 from pellucid.inference.tiling import Axis, Span, cover
@@ -71,7 +71,7 @@ class Restorer:
 
     def __post_init__(self) -> None:
         self.backend = resolve(self.backend)
-        on_cpu = self.device == "auto" and self.backend != "torch"
+        on_cpu = self.device == "auto" and self.backend in FILES
         self._device = _find_device("cpu" if on_cpu else self.device)
         self.network = self.network.to(self._device).eval()
         loss = getattr(self.network, "bf16_loss", None)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.errors import ConfigError, did_you_mean
-from pellucid.inference.backends.eager import PRECISIONS, eager
+from pellucid.inference.backends.eager import PRECISIONS, compiled, eager
 
 Forward = Callable[[Tensor], Tensor]
 """From images (B, C, H, W) to restored ones, both on the device."""
@@ -14,13 +14,17 @@ Forward = Callable[[Tensor], Tensor]
 BACKENDS = {
     "auto": "the one that is quickest as a rule: torch",
     "torch": "PyTorch, with kernels of ours",
+    "compile": "PyTorch's compiler",
     "onnx": "ONNX Runtime",
     "openvino": "OpenVINO",
 }
-PRECISIONS_OF_FILES = {
+PRECISIONS_OF = {
+    "torch": PRECISIONS,
+    "compile": tuple(name for name in PRECISIONS if name != "high"),
     "onnx": ("fp32",),
     "openvino": ("fp32", "bf16"),
-}  # by backends that run an exported file, on CPUs
+}
+FILES = ("onnx", "openvino")  # these run an exported file, on the CPU
 BF16_LOSS = 0.02  # dB, below which nobody sees it
 
 
@@ -49,10 +53,10 @@ def resolve_precision(precision: str, backend: str, device: torch.device, loss: 
     """
     if precision not in (*PRECISIONS, "auto"):
         raise ConfigError(f"precision must be one of auto, {', '.join(PRECISIONS)}, not '{precision}'")
-    known = PRECISIONS if backend == "torch" else PRECISIONS_OF_FILES[backend]
+    known = PRECISIONS_OF[backend]
     if precision != "auto":
         if precision not in known:
-            raise ConfigError(f"backend {backend} computes in {' and '.join(known)}, not {precision}")
+            raise ConfigError(f"backend {backend} computes in {', '.join(known)}, not {precision}")
         return precision
     if loss is not None and loss < BF16_LOSS and "bf16" in known and _has_bf16(device):
         return "bf16"
@@ -67,7 +71,7 @@ def _has_bf16(device: torch.device) -> bool:
 
 
 def open_backend(backend: str, network: nn.Module, device: torch.device, precision: str) -> Forward:
-    """A network's forward pass by that backend; takes a minute if the network has to be exported first.
+    """A network's forward pass by that backend; takes a minute if the network has to be exported or compiled first.
 
     Raises:
         ConfigError: a device that the backend does not use.
@@ -76,6 +80,8 @@ def open_backend(backend: str, network: nn.Module, device: torch.device, precisi
     """
     if backend == "torch":
         return eager(network, device, precision)
+    if backend == "compile":
+        return compiled(network, device, precision)
     if device.type != "cpu":
         raise ConfigError(f"backend {backend} runs on the CPU, not on {device}; torch uses other devices")
     from pellucid.inference.backends.exported import with_onnx, with_openvino

@@ -1,11 +1,13 @@
 """PyTorch itself."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from pellucid.errors import ExportError
 from pellucid.kernels.dispatch import rounded_products
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -29,5 +31,21 @@ def eager(network: nn.Module, device: torch.device, precision: str) -> Callable[
     def forward(images: Tensor) -> Tensor:
         with autocast(device, precision):
             return network(images)
+
+    return forward
+
+
+def compiled(network: nn.Module, device: torch.device, precision: str) -> Callable[[Tensor], Tensor]:
+    """A network as ``torch.compile`` makes it, of any size, when it first runs: without kernels of ours."""
+    run = eager(torch.compile(network, dynamic=True), device, precision)  # pyright: ignore[reportArgumentType]
+
+    def forward(images: Tensor) -> Tensor:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")
+            try:
+                return run(images)
+            except torch._dynamo.exc.TorchDynamoException as error:
+                reason = " ".join(str(error).split())[:200]
+                raise ExportError(f"torch.compile cannot compile this network: {reason}") from error
 
     return forward
