@@ -5,7 +5,8 @@
     python benchmarks/speed.py --operators ast-t restormer --sizes 256
 
 A case is a network, a size, a precision and a way of running it: ``textbook`` (``textbook.py``), ``torch`` (pellucid
-without its kernels), ``pellucid`` (as by default), ``onnx`` or ``openvino`` (other backends). Each runs in
+without its kernels), ``pellucid`` (as by default), ``compile``, ``onnx`` or ``openvino`` (other backends). Precision
+``high`` is float32 whose products keep 16 bits (AMX), ``fp32`` all 24; both have float32 in memory. Each case runs in
 a process of its own, which measures the rate of square matrix products (2048³, float32) just before and after; cases
 take turns, ``--rounds`` times, and the best counts. Squares up to 1024 pixels pass the network whole, larger pictures
 by the tiles of ``Restorer``. Differences are from the textbook's float32 result, where that was run.
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pellucid.blocks.transformer import TransformerBlock
 from pellucid.checkpoints import load_network
 from pellucid.inference import Restorer
+from pellucid.inference.backends import autocast
 from pellucid.memory import keep_freed_memory, peak_bytes
 from pellucid.models.cost import count_macs
 from pellucid.models.registry import build, create_network
@@ -43,8 +45,8 @@ from pellucid.zoo import find_model, list_models
 
 NETWORKS = ("ast-s-denoise", "ast-t", "ast-b", "astv2-s", "restormer")
 SIZES = ("128", "256", "512", "1024", "4000x3000")
-WAYS = ("textbook", "torch", "pellucid", "onnx", "openvino")
-PRECISIONS = ("fp32", "bf16")
+WAYS = ("textbook", "torch", "pellucid", "compile", "onnx", "openvino")
+PRECISIONS = ("fp32", "high", "bf16")
 WHOLE = 1024  # pixels a side, beyond which pictures are cut into tiles
 TEXTBOOK_LIMIT = 512  # pixels a side, beyond which it needs more memory than machines have
 SECONDS = 4.0  # that a case is repeated for
@@ -93,22 +95,21 @@ def timed(work: Callable[[], Any]) -> float:
 def runner(network: nn.Module, way: str, precision: str, size: tuple[int, int]) -> Callable[[], Tensor]:
     """What a case runs: gives back (1, 3, H, W)."""
     image = picture(size)
-    autocast = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
     if way == "textbook":
-        return lambda: _under(autocast, lambda: textbook.forward(network, image))
-    backend = way if way in ("onnx", "openvino") else "torch"
+        return lambda: _under("fp32", lambda: textbook.forward(network, image))
+    backend = "torch" if way == "pellucid" else way
     if max(size) > WHOLE or backend != "torch":
         options: dict[str, Any] = {} if backend == "torch" else {"backend": backend}
         tile = "auto" if max(size) > WHOLE else "off"
         restorer = Restorer(network, tile, precision=precision, keep_clean=False, **options)
         pixels = image[0].permute(1, 2, 0).numpy()
         return lambda: torch.from_numpy(restorer.restore_array(pixels)).permute(2, 0, 1)[None]
-    return lambda: _under(autocast, lambda: network(image))
+    return lambda: _under(precision, lambda: network(image))
 
 
 @torch.inference_mode()
-def _under(context: Any, work: Callable[[], Tensor]) -> Tensor:
-    with context:
+def _under(precision: str, work: Callable[[], Tensor]) -> Tensor:
+    with autocast(torch.device("cpu"), precision):
         return work().float()
 
 
@@ -224,18 +225,25 @@ def table(outcomes: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-COLOURS = {"textbook": "#b0b0b0", "torch": "#8ab6d6", "pellucid": "#1f6f9f", "onnx": "#c9a227", "openvino": "#7a4fa3"}
+COLOURS = {
+    "textbook": "#b0b0b0",
+    "torch": "#8ab6d6",
+    "pellucid": "#1f6f9f",
+    "compile": "#5b8c5a",
+    "onnx": "#c9a227",
+    "openvino": "#7a4fa3",
+}
 
 
 def plot(outcomes: list[dict[str, Any]]) -> str:
-    """Bars (SVG): the fraction of the machine's float32 matrix products that each case reaches; bf16 is paler."""
+    """Bars (SVG): the fraction of the machine's float32 matrix products reached; less precise are paler."""
     bar, left, width = 16, 260, 420
     longest = max(outcome["fraction"] for outcome in outcomes)
     lines: list[str] = []
     for row, outcome in enumerate(outcomes):
         y, long = 30 + row * bar, width * outcome["fraction"] / longest
         name = " ".join(outcome[key] for key in ("network", "size", "precision", "way"))
-        opacity = 0.6 if outcome["precision"] == "bf16" else 1.0
+        opacity = {"fp32": 1.0, "high": 0.8, "bf16": 0.6}[outcome["precision"]]
         lines += [
             f'<text x="{left - 6}" y="{y + 12}" text-anchor="end">{name}</text>',
             f'<rect x="{left}" y="{y + 2}" width="{long:.1f}" height="{bar - 3}" '
@@ -302,7 +310,7 @@ def parts_timed(network: nn.Module) -> Iterator[dict[str, list[float]]]:
             hook.remove()
 
 
-def report_operators(name: str, size: tuple[int, int]) -> None:
+def report_operators(name: str, size: tuple[int, int], precision: str) -> None:
     """Where a network's time goes, and what holds each kind of part: arithmetic or memory."""
     keep_freed_memory()
     network, image = load(name), picture(size)
@@ -312,7 +320,7 @@ def report_operators(name: str, size: tuple[int, int]) -> None:
     macs = {path.partition(".")[2]: sum(by.values()) / 2 for path, by in counter.get_flop_counts().items()}
     best: dict[str, list[float]] = {}
     totals = []
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(torch.device("cpu"), precision):
         network(image)
         for _ in range(5):
             with parts_timed(network) as spent:
@@ -331,7 +339,7 @@ def report_operators(name: str, size: tuple[int, int]) -> None:
     rest = max(total - sum(sums[0] for sums in kinds.values()), 0.0)
     kinds["joining, padding, shuffling"] = [rest, 0.0, 0.0]
     rates = f"GEMM {2 * rate / 1e9:.0f} GFLOP/s, copy {copy / 1e9:.0f} GB/s"
-    print(f"\n{name}, {size[1]}x{size[0]}: {total:.3f} s; {rates}\n")
+    print(f"\n{name}, {size[1]}x{size[0]}, {precision}: {total:.3f} s; {rates}\n")
     print("| part | ms | share | GFLOP/s | of GEMM | in and out, of copy |\n|---|---|---|---|---|---|")
     for kind, (seconds, moved, count) in sorted(kinds.items(), key=lambda item: -item[1][0]):
         print(
@@ -358,7 +366,8 @@ def main() -> None:
     if arguments.operators:
         for name in arguments.operators:
             for size in arguments.sizes:
-                report_operators(name, parse_size(size))
+                for precision in arguments.precisions:
+                    report_operators(name, parse_size(size), precision)
         return
 
     rounds: list[list[dict[str, Any]]] = []
