@@ -161,6 +161,8 @@ def cases(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     is_too_large = max(parse_size(size)) > TEXTBOOK_LIMIT
                     if way == "textbook" and (is_too_large or precision != "fp32"):
                         continue
+                    if precision == "high" and way != "pellucid":
+                        continue
                     yield {"network": network, "size": size, "precision": precision, "way": way}
 
 

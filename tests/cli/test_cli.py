@@ -45,7 +45,7 @@ def test_restore_reports_as_json(command: Run, photo_file: Path, weights: Path, 
     assert summary["settings"] == {
         "tile": "auto",
         "overlap": 64,
-        "precision": "fp32",
+        "precision": "high",  # what auto means here
         "device": "auto",
         "backend": "torch",
         "keep_clean": True,

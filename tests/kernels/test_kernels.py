@@ -457,14 +457,11 @@ class TestRoundedProducts:
             out = layer(torch.zeros(1, 48, 5, 5))
             torch.testing.assert_close(out, layer.bias[:, None, None].expand_as(out), rtol=0, atol=0)
 
-    def test_exact_products_are_the_default_and_come_back(self) -> None:
-        x, weight = image(64, (8, 8)), torch.zeros(64, 64)
+    def test_training_is_left_to_pytorch(self) -> None:
+        weight = torch.zeros(64, 64)
         with torch.inference_mode():
-            assert convolution.applies(x, weight)
-        assert not convolution.applies(x, weight.requires_grad_())
-        dispatch._rounds_products.set(False)
-        with torch.inference_mode():
-            assert not convolution.applies(x, weight)
+            assert convolution.applies(image(64, (8, 8)), weight)
+        assert not convolution.applies(image(64, (8, 8)), weight.requires_grad_())
 
     def test_what_does_not_fit_is_refused(self) -> None:
         with pytest.raises(ValueError, match="does not fit"):
@@ -473,3 +470,23 @@ class TestRoundedProducts:
             convolution.convolve(image(48, (2, 8)), Convolution(48, 48, 3))
         with pytest.raises(ValueError, match="does not fit"):
             convolution.add_product(image(48, (8, 8)), torch.zeros(2, 48, 40), image(48, (8, 8)))
+        with pytest.raises(ValueError, match="does not fit"):
+            convolution.convolve(image(48, (8, 8)), Convolution(48, 48, 3, dilation=2))
+
+
+def test_exact_products_are_the_default_and_come_back() -> None:
+    x = image(64, (8, 8))
+    assert dispatch.numbers(x) == dispatch.FLOATS
+    with pytest.raises(ValueError, match="inside"), dispatch.rounded_products():
+        assert dispatch.numbers(x) == dispatch.SPLIT_FLOATS
+        assert dispatch.numbers(x, narrowest=65) == dispatch.FLOATS
+        assert dispatch.numbers(x.bfloat16()) == dispatch.BFLOATS
+        raise ValueError("inside")
+    assert dispatch.numbers(x) == dispatch.FLOATS
+
+
+def test_dense_convolutions_leave_compilers_one_graph() -> None:
+    layer, x = Convolution(48, 48, 3, padding=1), image(48, (8, 8))
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    with torch.inference_mode(), dispatch.rounded_products():
+        torch.testing.assert_close(compiled(x), nn.Conv2d.forward(layer, x))

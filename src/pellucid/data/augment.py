@@ -58,7 +58,7 @@ def retouched(image: Tensor, rng: torch.Generator) -> Tensor:
     channels = image.shape[-3]
     gamma, saturation = uniform(rng, 0.75, 1.33), uniform(rng, 0.5, 1.5)
     gains, blacks = ([uniform(rng, low, high) for _ in range(channels)] for low, high in ((0.85, 1.0), (0.0, 0.08)))
-    gain, black = (torch.tensor(values)[:, None, None] for values in (gains, blacks))
+    gain, black = (torch.tensor(values, device=image.device)[:, None, None] for values in (gains, blacks))
     grey = image.mean(-3, keepdim=True)
     vivid = (grey + saturation * (image - grey)).clamp(0, 1)
     return black + (gain - black) * vivid**gamma

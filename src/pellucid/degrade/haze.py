@@ -71,6 +71,8 @@ class Haze:
         brightness: range of the airlight's brightest channel.
         tint: the largest departure of the airlight's red and blue from grey.
         linear_light: probability that light is mixed rather than sRGB values.
+        plain: probability of haze as RESIDE has it indoors: even, of one grey, mixed as sRGB values; patchiness, tint
+            and linear_light are of the rest.
         window: range of the share of the scene that is seen: small for crops, (1, 1) for whole photographs.
     """
 

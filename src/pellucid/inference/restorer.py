@@ -48,7 +48,8 @@ class Restorer:
         overlap: how far neighbouring tiles overlap, in pixels; at most a third of a tile is used.
         precision: "fp32", "bf16" or "fp16"; of activations, the weights stay float32. "high" is fp32 whose products
             keep 16 bits, on CPUs with AMX. "auto" becomes the quickest of these that does no harm: bf16, where the
-            device has it and the weights say that it costs them less than 0.02 dB, or "high".
+            device has it and the weights say that it costs them less than 0.02 dB, else "high" where PyTorch runs it on
+            a CPU, else fp32.
         device: "auto" (a GPU if there is one), or a name that PyTorch knows.
         keep_clean: give pictures back as they are where the weights can tell that nothing is there to mend.
         backend: a name in ``backends.BACKENDS``, for what runs the network; "auto" becomes the one it means.
@@ -279,7 +280,9 @@ class Restorer:
         budget = available_bytes(self._device) * MEMORY_SHARE
         if self._device.type == "cuda":
             return int(budget / _bytes_per_pixel(self._config))
-        return int(min(budget, CPU_TILE_BYTES) / _bytes_per_pixel(self._config, fused=has_kernels()))
+        on_cpu = self._device.type == "cpu"
+        fused = on_cpu and self.backend == "torch" and self.precision != "fp16" and has_kernels()
+        return int(min(budget, CPU_TILE_BYTES) / _bytes_per_pixel(self._config, fused=fused))
 
     def _restore_tiles(self, tiles: NDArray[Any]) -> Tensor:
         """Restore equally large tiles (N, H, W, C) → float32 on the CPU; when memory runs out, in smaller pieces."""

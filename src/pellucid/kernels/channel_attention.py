@@ -12,6 +12,7 @@ from pellucid.kernels import dispatch
 
 SOURCE = "channel_attention"
 SHORTEST = 1e-12  # of the lengths by which is divided, as in F.normalize
+NARROWEST = 32  # channels, for AMX: with fewer, most of a tile would be empty
 WIDEST_ON_GPU = 128  # channels of a head
 WIDEST = 192  # channels up to which the linear layer is quicker in the cache than by itself
 
@@ -46,7 +47,8 @@ def cosines(
     """Make queries, keys and values, and compare the channels of queries and keys.
 
     Args:
-        x: (B, C, H, W), float32 or bfloat16; all but the linear layer of bfloat16 is done in float32.
+        x: (B, C, H, W), float32 or bfloat16; all but the linear layer of bfloat16 is done in float32,
+            and the products of that layer as ``dispatch.numbers`` says.
         linear: a 1×1 convolution, C → 3C: queries, keys and values, with heads consecutive in each.
         depthwise: 3×3, of all 3C.
         heads: divides C.
@@ -66,7 +68,7 @@ def cosines(
     if norm is not None:
         x = dispatch.channels_last(x.to(dispatch.after_convolution(x)))
         values = x.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
-        before = (*dispatch.weights_of_norm(norm), dispatch.numbers(x), x, *dispatch.weights_of(linear))
+        before = (*dispatch.weights_of_norm(norm), dispatch.numbers(x, NARROWEST), x, *dispatch.weights_of(linear))
         dispatch.run(SOURCE, "project_products", shape, *before, *filters, values, products, squares)
     else:
         qkv = dispatch.channels_last(linear(x))

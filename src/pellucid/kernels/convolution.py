@@ -17,9 +17,10 @@ def applies(x: Tensor, weight: Tensor) -> bool:
     """Whether ``convolve`` can do this, and is quicker: on CPUs that have AMX, where products need not be exact."""
     if dispatch.on_gpu(x) or dispatch.after_convolution(x) != torch.float32 or min(weight.shape[:2]) < NARROWEST:
         return False
-    if not dispatch.is_inference(x, weight):
+    if not (dispatch.is_inference(x, weight) and dispatch.applies(SOURCE, x)):
         return False
-    return dispatch.numbers(x) == 2 and dispatch.applies(SOURCE, x) and bool(library(SOURCE).convolution_has_tiles())
+    kernel = library(SOURCE)
+    return dispatch.numbers(x) == dispatch.SPLIT_FLOATS and kernel is not None and bool(kernel.convolution_has_tiles())
 
 
 def convolve(x: Tensor, layer: nn.Conv2d) -> Tensor:
@@ -36,12 +37,15 @@ def convolve(x: Tensor, layer: nn.Conv2d) -> Tensor:
     x = dispatch.channels_last(x)
     batch, channels, height, width = x.shape
     high, wide = ((side + 2 * padding - kernel) // stride + 1 for side in (height, width))
-    if layer.weight.shape[1:] != (channels, kernel, kernel) or min(high, wide) < 1:
+    plain = layer.dilation == (1, 1) and layer.padding_mode == "zeros"
+    square = len({*layer.stride}) == len({*layer.padding}) == 1
+    if not (plain and square) or layer.weight.shape[1:] != (channels, kernel, kernel) or min(high, wide) < 1:
         raise ValueError(f"{layer} does not fit {tuple(x.shape)}")
     out = x.new_empty(batch, high, wide, layer.out_channels).permute(0, 3, 1, 2)
-    weight = layer.weight.contiguous(memory_format=torch.channels_last)
+    weight = layer.weight.float().contiguous(memory_format=torch.channels_last)
+    bias = dispatch.weights_of(layer)[1]
     shape = (batch, height, width, channels, layer.out_channels, kernel, stride, padding, high, wide)
-    dispatch.run(SOURCE, "forward", shape, x, weight, layer.bias, None, out)
+    dispatch.run(SOURCE, "forward", shape, x, weight, bias, None, out)
     return out
 
 

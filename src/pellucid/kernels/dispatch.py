@@ -22,6 +22,7 @@ DTYPES = {
     "cpu": (torch.float32, torch.bfloat16),
     "cuda": (torch.float32, torch.bfloat16, torch.float16),
 }
+FLOATS, BFLOATS, SPLIT_FLOATS = range(3)  # as in linear.h
 SWITCH = "PELLUCID_TRITON"  # 0 does without Triton
 
 
@@ -96,8 +97,8 @@ def numbers(x: Tensor, narrowest: int = 0) -> int:
         narrowest: channels from which on it pays to take floats apart.
     """
     if x.dtype == torch.bfloat16:
-        return 1
-    return 2 if _rounds_products.get() and x.shape[1] >= narrowest else 0
+        return BFLOATS
+    return SPLIT_FLOATS if _rounds_products.get() and x.shape[1] >= narrowest else FLOATS
 
 
 @contextmanager

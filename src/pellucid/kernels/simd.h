@@ -138,7 +138,8 @@ struct Normal {
 
 #ifdef __AVX512F__
 // gelu(x) = relu(x) - h(|x|), h(u) = u (1 - Phi(u)), which is smooth and 0 from 6 on: in 32 pieces, each a polynomial
-// through four of Chebyshev's points, whose coefficients fit into registers. To 7e-7, in a quarter of the time of the formula above
+// through four points, Chebyshev's but in the first, whose coefficients fit into registers. To 7e-7, in a quarter of the
+// time of the formula above
 struct GeluTable {
     static constexpr int PIECES = 2 * LANES, DEGREE = 3;
     static constexpr float END = 6.0f, PER_UNIT = (PIECES - 0.51f) / END;  // a piece reaches half a unit to each side

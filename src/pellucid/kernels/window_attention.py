@@ -54,8 +54,8 @@ def add(
     """X + project(attend(query(norm(x)), key_value(norm(x)), ...)), for inference.
 
     Args:
-        x: (B, C, H, W), float32 or bfloat16, with heads of multiples of 16 channels; the linear layers of bfloat16 take
-            products in it, all else is done in float32.
+        x: (B, C, H, W), float32 or bfloat16, with heads of multiples of 16 channels; all but
+            the linear layers' products (``dispatch.numbers``) is done in float32.
         norm: over channels.
         query, key_value, project: 1×1 convolutions, C → C, C → 2C, C → C.
         bias, mixture, windows, squared: as for ``attend``.

@@ -10,7 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from pellucid.blocks.attention import TransposedAttention, WindowAttention
 from pellucid.blocks.transformer import Fusible, TransformerBlock
+from pellucid.kernels import gated_feedforward, window_attention
 from pellucid.models.registry import build
 
 
@@ -46,16 +48,26 @@ def peak_activation_bytes(config: Any, height: int, width: int, *, fused: bool =
         if isinstance(block, TransformerBlock):
             for name in ("attention", "feedforward"):
                 if isinstance(getattr(block, name), Fusible):
-                    setattr(block, name, _InOnePass())
+                    setattr(block, name, _InOnePass(getattr(block, name)))
     with _LiveBytes() as live, torch.inference_mode():
         network(image)
     return live.peak
 
 
 class _InOnePass(nn.Module):
-    """What a kernel leaves in memory of a branch: its values, in transposed attention, and the result."""
+    """A branch of which a kernel leaves no more in memory than values, in transposed attention, and the result."""
 
-    def added_to(self, x: Tensor, norm: nn.Module) -> Tensor:
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.branch(x)
+
+    def added_to(self, x: Tensor, norm: nn.Module) -> Tensor | None:
+        kernel = window_attention if isinstance(self.branch, WindowAttention) else gated_feedforward
+        if x.shape[1] > kernel.WIDEST and not isinstance(self.branch, TransposedAttention):
+            return None
         values = torch.empty_like(x)
         return torch.empty_like(values)
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from pellucid.blocks.transformer import Stage
 from pellucid.errors import ConfigError, MissingExtraError
+from pellucid.inference.backends.choice import has_bf16
 from pellucid.memory import keep_freed_memory
 from pellucid.training.config import TrainConfig
 
@@ -45,15 +46,9 @@ def _precision(name: str) -> Any:
     if name == "fp16" and not torch.cuda.is_available():
         raise ConfigError("precision fp16 needs a GPU; use bf16 or fp32")
     if name == "auto":
-        name = "bf16" if _has_bf16() else "fp32"
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "bf16" if has_bf16(device) else "fp32"
     return FABRIC_PRECISIONS[name]
-
-
-def _has_bf16() -> bool:
-    """Whether matrices multiply in bf16 in hardware: elsewhere it is emulated, and slower than fp32."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]
 
 
 def _strategy(config: TrainConfig, world: int) -> Any:

@@ -82,7 +82,7 @@ class Validation:
             ImageError: a damaged picture.
             RestoreError: the network gives no finite numbers.
         """
-        restorer = Restorer(network, device=fabric.device, keep_clean=False)
+        restorer = Restorer(network, device=fabric.device, precision="fp32", keep_clean=False)
         sums = {label: torch.zeros(4, dtype=torch.float64) for label in self.labels}
         shown: list[Shown] = []
         for example in self._examples(fabric.global_rank, fabric.world_size):

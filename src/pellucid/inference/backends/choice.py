@@ -58,16 +58,16 @@ def resolve_precision(precision: str, backend: str, device: torch.device, loss: 
         if precision not in known:
             raise ConfigError(f"backend {backend} computes in {', '.join(known)}, not {precision}")
         return precision
-    if loss is not None and loss < BF16_LOSS and "bf16" in known and _has_bf16(device):
+    if loss is not None and loss < BF16_LOSS and "bf16" in known and has_bf16(device):
         return "bf16"
     return "high" if "high" in known and device.type == "cpu" else "fp32"
 
 
-def _has_bf16(device: torch.device) -> bool:
-    """Natively."""
+def has_bf16(device: torch.device) -> bool:
+    """Whether matrices multiply in bf16 in hardware: elsewhere it is emulated, and slower than fp32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]
 
 
 def open_backend(backend: str, network: nn.Module, device: torch.device, precision: str) -> Forward:
@@ -76,7 +76,7 @@ def open_backend(backend: str, network: nn.Module, device: torch.device, precisi
     Raises:
         ConfigError: a device that the backend does not use.
         MissingExtraError: its library is not installed.
-        ExportError: the network cannot be exported.
+        ExportError: the network cannot be exported; or, when it first runs, compiled.
     """
     if backend == "torch":
         return eager(network, device, precision)
