@@ -94,6 +94,14 @@ def test_plain_haze_is_even_and_of_one_grey() -> None:
     assert (params[0].patchiness, params[0].linear_light) == (0.0, False)
 
 
+def test_haze_is_as_bright_as_what_the_same_light_lights() -> None:
+    scene = photo(1, 3, 40, 40)
+    for brightness in (0.3, 0.8):
+        airlight = Haze().airlight(scene * brightness, [sample(glow=1.0)])
+        assert airlight.max().item() == pytest.approx(brightness, abs=0.05)
+    assert torch.equal(Haze().airlight(scene, [sample(glow=0.0)]), Haze().airlight(0.1 * scene, [sample(glow=0.0)]))
+
+
 def test_a_window_sees_part_of_the_same_scene() -> None:
     image = photo(1, 3, 64, 64)
     whole = Haze().transmission(image, [sample(shape=(0.4, 0.3, 0.3, 0.0, 0.0))])
@@ -111,7 +119,9 @@ def test_a_larger_picture_sees_the_same_haze() -> None:
 
 
 def test_a_grey_picture_sees_grey_haze() -> None:
-    params = [sample(optical_depth=1e6, nearest=0.1, airlight=(0.9, 0.8, 0.7), airlight_aside=(0.9, 0.8, 0.7))]
+    params = [
+        sample(optical_depth=1e6, nearest=0.1, airlight=(0.9, 0.8, 0.7), airlight_aside=(0.9, 0.8, 0.7), glow=0.0)
+    ]
     hazy = Haze().apply(photo(1, 1, 8, 8), params)
     torch.testing.assert_close(hazy, torch.full((1, 1, 8, 8), 0.8))
 

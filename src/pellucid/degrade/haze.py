@@ -17,6 +17,7 @@ _GUIDE_RADIUS = 3
 _REGION_SIDE = 96  # pixels of the copy in which a picture is taken apart
 _REGIONS = 12
 _PLACE = 0.7  # weight of a place, in sides of the picture, beside colours in [0, 1]
+_BRIGHT = 0.95  # share of a picture that is darker than what is lit best
 _BLUR = 0.003  # squared distance over which one region passes into the next
 
 
@@ -35,6 +36,8 @@ class HazeParams:
         patchiness: standard deviation of the logarithm of the haze's density.
         airlight: colour of the haze (R, G, B) in [0, 1].
         airlight_aside: the colour that it drifts to across the scene, lit by something else.
+        glow: brightness of the haze beside the picture's brightest parts, which the same light lights; 0: as the
+            airlight's colours say.
         linear_light: mix light, as a camera does, rather than sRGB values, as RESIDE does.
         window: the part of the scene in the picture.
         seed: of the random fields.
@@ -49,6 +52,7 @@ class HazeParams:
     patchiness: float
     airlight: tuple[float, float, float]
     airlight_aside: tuple[float, float, float]
+    glow: float
     linear_light: bool
     window: Window
     seed: int
@@ -70,6 +74,8 @@ class Haze:
         patchiness: range of the standard deviation of the logarithm of the density; 0 is even haze.
         brightness: range of the airlight's brightest channel.
         tint: the largest departure of the airlight's red and blue from grey.
+        lit_alike: probability that what lights the scene lights the haze: a bright haze lies over a bright scene.
+            Otherwise its brightness has nothing to do with the scene's.
         linear_light: probability that light is mixed rather than sRGB values.
         plain: probability of haze as RESIDE has it indoors: even, of one grey, mixed as sRGB values; patchiness, tint
             and linear_light are of the rest.
@@ -81,6 +87,7 @@ class Haze:
     patchiness: tuple[float, float] = (0.0, 0.6)
     brightness: tuple[float, float] = (0.6, 1.0)
     tint: float = 0.13
+    lit_alike: float = 0.7
     linear_light: float = 0.5
     plain: float = 0.25
     window: tuple[float, float] = (0.15, 1.0)
@@ -102,6 +109,7 @@ class Haze:
             patchiness=uniform(rng, *self.patchiness),
             airlight=_colour(brightness, tint),
             airlight_aside=_colour(brightness * uniform(rng, 0.85, 1.0), tint + 0.7 * self._tint(rng)),
+            glow=uniform(rng, 0.8, 1.1) if chance(rng, self.lit_alike) else 0.0,
             linear_light=chance(rng, self.linear_light),
             window=sample_window(rng, self.window),
             seed=seed(rng),
@@ -155,7 +163,13 @@ class Haze:
         )
         if image.shape[1] == 1:
             here, there = here.mean(1, keepdim=True), there.mean(1, keepdim=True)
-        return here + (there - here) * aside
+        return ((here + (there - here) * aside) * self._exposure(image, params)).clamp(max=1)
+
+    def _exposure(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
+        """By how much the haze is brighter (B, 1, 1, 1) than its colours say."""
+        bright = image.float().amax(1).flatten(1).quantile(_BRIGHT, dim=1).clamp(min=0.2)[:, None, None, None]
+        glow = _numbers([p.glow for p in params], image)
+        return torch.where(glow > 0, glow * bright / _numbers([max(p.airlight) for p in params], image), 1.0)
 
     def _tint(self, rng: torch.Generator) -> float:
         return self.tint * (uniform(rng, 0, 1) - uniform(rng, 0, 1))
