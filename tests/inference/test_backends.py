@@ -184,7 +184,7 @@ def test_what_cannot_be_compiled_is_one_line(tiny_ast, noisy, monkeypatch):
     ("loss", "backend", "processor", "expected"),
     [
         (0.01, "torch", True, "bf16"),
-        (0.01, "openvino", True, "bf16"),
+        (0.01, "openvino", True, "fp32"),
         (0.01, "onnx", True, "fp32"),
         (0.02, "torch", True, "high"),
         (None, "torch", True, "high"),

@@ -58,8 +58,8 @@ def resolve_precision(precision: str, backend: str, device: torch.device, loss: 
         if precision not in known:
             raise ConfigError(f"backend {backend} computes in {', '.join(known)}, not {precision}")
         return precision
-    if loss is not None and loss < BF16_LOSS and "bf16" in known and has_bf16(device):
-        return "bf16"
+    if loss is not None and loss < BF16_LOSS and backend not in FILES and has_bf16(device):
+        return "bf16"  # OpenVINO only when asked: in a process that has exported a network, the next signal kills it
     return "high" if "high" in known and device.type == "cpu" else "fp32"
 
 
