@@ -85,7 +85,7 @@ def build_network(checkpoint: Checkpoint, **overrides: Any) -> nn.Module:
             except ValueError:
                 raise CheckpointError(f"{checkpoint.path}: its {name} is no number") from None
     if checkpoint.detector is not None:
-        network.detector = checkpoint.detector
+        setattr(network, "detector", checkpoint.detector)  # noqa: B010 (nn.Module's typing knows tensors and modules)
     network.load_state_dict({key: tensor.float() for key, tensor in checkpoint.state.items()})
     return network.eval()
 

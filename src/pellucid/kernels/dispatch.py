@@ -4,7 +4,7 @@ import ctypes
 import importlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -102,7 +102,7 @@ def numbers(x: Tensor, narrowest: int = 0) -> int:
 
 
 @contextmanager
-def rounded_products() -> Iterator[None]:
+def rounded_products() -> Generator[None]:
     """Let linear layers and dense convolutions of float32 in C++ keep 16 bits of what they multiply, where AMX is.
 
     Sums are float32 still. PyTorch calls this precision "high" (``torch.set_float32_matmul_precision``), of which the

@@ -1,7 +1,7 @@
 """PyTorch itself."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import torch
@@ -15,7 +15,7 @@ PRECISIONS = ("fp32", "high", *HALVES)
 
 
 @contextmanager
-def autocast(device: torch.device, precision: str) -> Iterator[None]:
+def autocast(device: torch.device, precision: str) -> Generator[None]:
     """Activations in this precision, or for "high" products; the weights stay float32."""
     with torch.autocast(device.type, HALVES.get(precision), enabled=precision in HALVES):
         if precision == "high":
@@ -37,6 +37,8 @@ def eager(network: nn.Module, device: torch.device, precision: str) -> Callable[
 
 def compiled(network: nn.Module, device: torch.device, precision: str) -> Callable[[Tensor], Tensor]:
     """A network as ``torch.compile`` makes it, of any size, when it first runs: without kernels of ours."""
+    from torch._dynamo.exc import TorchDynamoException  # a second to import
+
     run = eager(torch.compile(network, dynamic=True), device, precision)  # pyright: ignore[reportArgumentType]
 
     def forward(images: Tensor) -> Tensor:
@@ -44,7 +46,7 @@ def compiled(network: nn.Module, device: torch.device, precision: str) -> Callab
             warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")
             try:
                 return run(images)
-            except torch._dynamo.exc.TorchDynamoException as error:
+            except TorchDynamoException as error:
                 reason = " ".join(str(error).split())[:200]
                 raise ExportError(f"torch.compile cannot compile this network: {reason}") from error
 
