@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 SMALLEST_TILE = 64
 LARGEST_TILE = 1088  # beyond, time per pixel hardly falls
+ROW_PIXELS, SIDE_OF_WIDE = 14 * 2**20, 512  # a row of tiles is held as floats: in very wide pictures they are smaller
 CPU_TILE_BYTES = 640 * 2**20  # of activations: a picture of 12 megapixels in less than 2 GB, however much there is
 VIEWS, VIEW = 6, 256  # how many, and of how many pixels a side, a picture is judged by
 GOLDEN_RATIO = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly
@@ -270,6 +271,8 @@ class Restorer:
         if self.tile == "off" or (self.working_side is not None and max(size) <= self.working_side):
             return max(size)
         side = int(self._affordable_pixels() ** 0.5)
+        if self._device.type == "cpu":
+            side = min(side, max(ROW_PIXELS // size[1], SIDE_OF_WIDE))
         return max(min(side, LARGEST_TILE), SMALLEST_TILE)
 
     def _batch_size(self, tile: int) -> int:
