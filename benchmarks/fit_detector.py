@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from ship_weights import KEPT
 from torch import Tensor
 
 from pellucid.checkpoints import build_network, open_checkpoint, save_network
@@ -28,7 +29,6 @@ from pellucid.training.config import Degradations
 from pellucid.training.detector import fit_detector
 from pellucid.training.recipes import RECIPES
 
-KEPT = ("iterations", "hours", "working_side", "bf16_loss")  # of what the weights say of themselves
 MISSED = 0.02  # of degraded photos
 SEED = 7_000_000  # of the degraded photos
 

@@ -1,4 +1,4 @@
-"""What half precision costs the bundled models: PSNR on validation photos in fp32, high, bf16 and fp16.
+"""What less precision costs the bundled models: PSNR on validation photos in fp32, high, bf16 and fp16.
 
     python benchmarks/precision.py --val DATA/val
 

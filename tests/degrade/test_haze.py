@@ -102,6 +102,12 @@ def test_haze_is_as_bright_as_what_the_same_light_lights() -> None:
     assert torch.equal(Haze().airlight(scene, [sample(glow=0.0)]), Haze().airlight(0.1 * scene, [sample(glow=0.0)]))
 
 
+def test_pictures_of_many_megapixels_have_a_brightness_too() -> None:
+    large = torch.full((1, 1, 4097, 4097), 0.5)
+    params = sample(glow=1.0)
+    assert Haze()._exposure(large, [params]).item() == pytest.approx(0.5 / max(params.airlight))
+
+
 def test_a_window_sees_part_of_the_same_scene() -> None:
     image = photo(1, 3, 64, 64)
     whole = Haze().transmission(image, [sample(shape=(0.4, 0.3, 0.3, 0.0, 0.0))])

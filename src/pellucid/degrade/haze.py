@@ -167,7 +167,8 @@ class Haze:
 
     def _exposure(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
         """By how much the haze is brighter (B, 1, 1, 1) than its colours say."""
-        bright = image.float().amax(1).flatten(1).quantile(_BRIGHT, dim=1).clamp(min=0.2)[:, None, None, None]
+        values = image.float().amax(1).flatten(1)  # ``quantile`` takes no more than 16 million
+        bright = values.kthvalue(max(round(_BRIGHT * values.shape[1]), 1)).values.clamp(min=0.2)[:, None, None, None]
         glow = _numbers([p.glow for p in params], image)
         return torch.where(glow > 0, glow * bright / _numbers([max(p.airlight) for p in params], image), 1.0)
 
