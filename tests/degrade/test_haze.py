@@ -65,7 +65,7 @@ def test_objects_end_where_the_picture_has_an_edge() -> None:
     image = torch.zeros(1, 3, 64, 64)
     image[:, :, :, 32:] = 1
     steps = []
-    for seed in range(10):
+    for seed in range(30):
         depth = Haze().depth(image, [sample(seed, shape=(0.0, 0.0, 0.0, 1.0, 0.0))])[0, 0]
         jumps = depth.diff(dim=1).abs().mean(0)
         steps.append(jumps[31] / jumps.mean())
@@ -76,7 +76,7 @@ def test_regions_are_flat_and_end_where_the_colour_does() -> None:
     image = torch.zeros(1, 3, 96, 96)
     image[:, 0, :, 48:] = 1
     at_the_edge, elsewhere = [], []
-    for seed in range(10):
+    for seed in range(30):
         depth = Haze().depth(image, [sample(seed, shape=(0.0, 0.0, 0.0, 0.0, 1.0), nearest=0.0)])[0, 0]
         assert 0 <= depth.min() < depth.max() <= 1
         steps = depth.diff(dim=1).abs()
@@ -100,6 +100,27 @@ def test_haze_is_as_bright_as_what_the_same_light_lights() -> None:
         airlight = Haze().airlight(scene * brightness, [sample(glow=1.0)])
         assert airlight.max().item() == pytest.approx(brightness, abs=0.05)
     assert torch.equal(Haze().airlight(scene, [sample(glow=0.0)]), Haze().airlight(0.1 * scene, [sample(glow=0.0)]))
+
+
+def test_smoke_in_a_room_is_lit_by_what_is_near_it() -> None:
+    room = torch.full((1, 3, 48, 48), 0.1)
+    room[:, 0, 8:16, 8:16] = 1.0  # a red lamp
+    near = dict(around=(0.0, 0.0, 1.0, 0.0, 0.0), around_colour=1.0, around_gain=1.0)
+    airlight = Haze().airlight(room, [sample(airlight=(0.8, 0.8, 0.8), airlight_aside=(0.8, 0.8, 0.8), **near)])[0]
+    assert airlight[0, 12, 12] > 0.7
+    assert airlight[0, 12, 12] > airlight[0, 12, 26] + 0.2
+    assert airlight[0, 40, 40] < 0.11
+    assert airlight[1].max() < 0.11
+    whole = Haze().airlight(room, [sample(around=(1.0, 0.0, 0.0, 0.0, 0.0), around_gain=1.0)])
+    assert whole.amax(1).std() < 0.05
+
+
+def test_rooms_and_open_air_share_a_batch() -> None:
+    image = photo(2, 3, 24, 40)
+    params = [sample(around=(0.2, 0.2, 0.2, 0.2, 0.2)), sample(1, around=(0.0,) * 5)]
+    together = Haze().apply(image, params)
+    for i in range(2):
+        torch.testing.assert_close(together[i : i + 1], Haze().apply(image[i : i + 1], params[i : i + 1]))
 
 
 def test_pictures_of_many_megapixels_have_a_brightness_too() -> None:
@@ -134,7 +155,7 @@ def test_a_grey_picture_sees_grey_haze() -> None:
 
 def test_levels_grow() -> None:
     image, means = photo(1, 3, 32, 32), []
-    for haze in HAZE_LEVELS.values():
+    for haze in (HAZE_LEVELS[name] for name in ("light", "medium", "dense")):
         rng = torch.Generator().manual_seed(0)
         means.append(torch.stack([haze.transmission(image, [haze.sample(rng)]).mean() for _ in range(40)]).mean())
     assert means[0] > means[1] + 0.1 > means[2] + 0.2

@@ -19,6 +19,8 @@ _REGIONS = 12
 _PLACE = 0.7  # weight of a place, in sides of the picture, beside colours in [0, 1]
 _BRIGHT = 0.95  # share of a picture that is darker than what is lit best
 _BLUR = 0.003  # squared distance over which one region passes into the next
+_AROUND = (3, 6, 12, 24)  # cells, along the longer side, in which smoke is lit by what is around it
+_LAMPS = 3.0  # power mean over a cell: lamps and windows, cut off at 1 in a photograph, count for more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,10 @@ class HazeParams:
         airlight_aside: the colour that it drifts to across the scene, lit by something else.
         glow: brightness of the haze beside the picture's brightest parts, which the same light lights; 0: as the
             airlight's colours say.
+        around: how much of the haze's light comes from the whole picture, and from its 3rd, 6th, 12th and 24th part
+            around each place; sums to 1. All 0: the haze is lit from afar, all of it alike.
+        around_gain: brightness, in linear light, of the haze beside what is around it.
+        around_colour: how much of the colour around it the haze takes on, 0 none and 1 all of it.
         linear_light: mix light, as a camera does, rather than sRGB values, as RESIDE does.
         window: the part of the scene in the picture.
         seed: of the random fields.
@@ -53,6 +59,9 @@ class HazeParams:
     airlight: tuple[float, float, float]
     airlight_aside: tuple[float, float, float]
     glow: float
+    around: tuple[float, float, float, float, float]
+    around_gain: float
+    around_colour: float
     linear_light: bool
     window: Window
     seed: int
@@ -76,6 +85,8 @@ class Haze:
         tint: the largest departure of the airlight's red and blue from grey.
         lit_alike: probability that what lights the scene lights the haze: a bright haze lies over a bright scene.
             Otherwise its brightness has nothing to do with the scene's.
+        room: probability of smoke in a room: lit by the lamps, windows and walls around it, each place by those near
+            it, and thick from close by. Plain haze is of the rest.
         linear_light: probability that light is mixed rather than sRGB values.
         plain: probability of haze as RESIDE has it indoors: even, of one grey, mixed as sRGB values; patchiness, tint
             and linear_light are of the rest.
@@ -88,6 +99,7 @@ class Haze:
     brightness: tuple[float, float] = (0.6, 1.0)
     tint: float = 0.13
     lit_alike: float = 0.7
+    room: float = 0.35
     linear_light: float = 0.5
     plain: float = 0.25
     window: tuple[float, float] = (0.15, 1.0)
@@ -110,10 +122,18 @@ class Haze:
             airlight=_colour(brightness, tint),
             airlight_aside=_colour(brightness * uniform(rng, 0.85, 1.0), tint + 0.7 * self._tint(rng)),
             glow=uniform(rng, 0.8, 1.1) if chance(rng, self.lit_alike) else 0.0,
+            around=(0.0, 0.0, 0.0, 0.0, 0.0),
+            around_gain=uniform(rng, 0.7, 1.8),
+            around_colour=uniform(rng, 0.1, 0.8),
             linear_light=chance(rng, self.linear_light),
             window=sample_window(rng, self.window),
             seed=seed(rng),
         )
+        if chance(rng, self.room):
+            sources = [uniform(rng, 0.1, 1.0) ** 3 for _ in range(1 + len(_AROUND))]
+            whole, thirds, sixths, twelfths, least = (share / sum(sources) for share in sources)
+            around = (whole, thirds, sixths, twelfths, least)
+            return replace(params, nearest=uniform(rng, 0.1, 0.7), around=around)
         if chance(rng, self.plain):
             grey = _colour(brightness, 0.0)
             return replace(params, patchiness=0.0, airlight=grey, airlight_aside=grey, linear_light=False)
@@ -163,7 +183,13 @@ class Haze:
         )
         if image.shape[1] == 1:
             here, there = here.mean(1, keepdim=True), there.mean(1, keepdim=True)
-        return ((here + (there - here) * aside) * self._exposure(image, params)).clamp(max=1)
+        airlight = here + (there - here) * aside
+        in_a_room = _numbers([sum(p.around) for p in params], image) > 0
+        if not in_a_room.any():
+            return (airlight * self._exposure(image, params)).clamp(max=1)
+        tint = airlight / airlight.amax(1, keepdim=True)
+        room = (tint * to_srgb(_light_around(image, params))).clamp(max=1)
+        return torch.where(in_a_room, room, (airlight * self._exposure(image, params)).clamp(max=1))
 
     def _exposure(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
         """By how much the haze is brighter (B, 1, 1, 1) than its colours say."""
@@ -177,10 +203,33 @@ class Haze:
 
 
 HAZE_LEVELS: Mapping[str, Haze] = {
-    "light": Haze(optical_depth=(0.2, 0.6), nearest=(0.0, 0.3), patchiness=(0.0, 0.3), brightness=(0.75, 1.0)),
-    "medium": Haze(optical_depth=(0.6, 1.2), nearest=(0.0, 0.4), patchiness=(0.0, 0.4), brightness=(0.65, 1.0)),
-    "dense": Haze(optical_depth=(1.2, 2.6), nearest=(0.1, 0.5), patchiness=(0.0, 0.8), brightness=(0.55, 0.95)),
+    "light": Haze(
+        optical_depth=(0.2, 0.6), nearest=(0.0, 0.3), patchiness=(0.0, 0.3), brightness=(0.75, 1.0), room=0.0
+    ),
+    "medium": Haze(
+        optical_depth=(0.6, 1.2), nearest=(0.0, 0.4), patchiness=(0.0, 0.4), brightness=(0.65, 1.0), room=0.0
+    ),
+    "dense": Haze(
+        optical_depth=(1.2, 2.6), nearest=(0.1, 0.5), patchiness=(0.0, 0.8), brightness=(0.55, 0.95), room=0.0
+    ),
+    "smoke": Haze(optical_depth=(0.8, 2.8), patchiness=(0.0, 0.8), room=1.0),
 }
+
+
+def _light_around(image: Tensor, params: Sequence[HazeParams]) -> Tensor:
+    """What lights smoke in each place of a room, (B, C, H, W) in linear light, by the picture of that room."""
+    height, width = image.shape[2:]
+    emitted = to_linear(image.float()) ** _LAMPS
+    light = emitted.mean((2, 3), keepdim=True) ** (1 / _LAMPS) * _numbers([p.around[0] for p in params], image)
+    for scale, cells in enumerate(_AROUND, start=1):
+        small = (math.ceil(height * cells / max(height, width)), math.ceil(width * cells / max(height, width)))
+        cell = F.pad(F.adaptive_avg_pool2d(emitted, small), (1, 1, 1, 1), mode="replicate")
+        cell = F.avg_pool2d(cell, 3, 1) ** (1 / _LAMPS)
+        share = _numbers([p.around[scale] for p in params], image)
+        light = light + share * F.interpolate(cell, (height, width), mode="bicubic").clamp(0, 1)
+    grey = light.mean(1, keepdim=True)
+    light = grey + (light - grey) * _numbers([p.around_colour for p in params], image)
+    return (light * _numbers([p.around_gain for p in params], image)).clamp(max=1)
 
 
 def _numbers(values: Sequence[float], image: Tensor) -> Tensor:

@@ -95,8 +95,8 @@ def dehaze(train: Path, val: Path | None, out: Path) -> TrainConfig:
         from what they were, on whole photos of 144 pixels after 3,800 steps as here, 0.25 hours on two cores, from
         weights of 34,000 steps of earlier runs. Seen by us.
     """
-    degrade: Degradations = {"haze": {"probability": 0.72, "optical_depth": (0.2, 2.6), "patchiness": (0.0, 0.8)}}
-    levels = _levels("haze", "light", "medium", "dense")
+    degrade: Degradations = {"haze": {"probability": 0.72, "optical_depth": (0.2, 2.8), "patchiness": (0.0, 0.8)}}
+    levels = _levels("haze", "light", "medium", "dense", "smoke")
     data = _clean(train, val, degrade, levels, crop=None, longest=144, retouch=0.5)
     stages = (Stage(patch=80, batch=9, iterations=12000),)
     # decibels alone would reward a network that never does anything; a few make it surer where nothing is to be done
