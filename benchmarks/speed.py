@@ -285,9 +285,11 @@ def parts_timed(network: nn.Module) -> Iterator[dict[str, list[float]]]:
         entry[0] += time.perf_counter() - started
         entry[1] += given.nbytes + result.nbytes
 
-    def timed_add(self: TransformerBlock, x: Tensor, norm: nn.Module, branch: nn.Module) -> Tensor:
+    def timed_add(
+        self: TransformerBlock, x: Tensor, norm: nn.Module, branch: nn.Module, *rest: Any, **options: Any
+    ) -> Tensor:
         started = time.perf_counter()
-        result = add(self, x, norm, branch)
+        result = add(self, x, norm, branch, *rest, **options)
         note(paths[branch], started, x, result)
         return result
 

@@ -3,10 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pellucid.benchmark.registry import GAUSSIAN, PAIRS, find_benchmark
-from pellucid.benchmark.samples import add_test_noise, find_samples, parse_target
+from pellucid.benchmark.samples import Sample, add_test_noise, find_samples, parse_target
+from pellucid.degrade.haze import Haze
 from pellucid.errors import ConfigError, ImageError
 
 from conftest import deep, picture, textured
@@ -120,4 +122,14 @@ def test_a_sample_changes_with_its_files(tmp_path: Path) -> None:
     (sample,) = find_samples(GAUSSIAN, tmp_path, 25)
     before = sample.digest()
     picture(tmp_path / "0.png", 2)
+    assert sample.digest() != before
+
+
+def test_a_made_sample_changes_with_what_its_degradation_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(tmp_path / "0.png", 1)
+    degrade = ({"haze": {"level": "light"}}, 7)
+    sample = Sample(name="0", inputs=(), target=tmp_path / "0.png", sigma=None, channels=None, degrade=degrade)
+    before = sample.digest()
+    assert sample.digest() == before
+    monkeypatch.setattr(Haze, "_exposure", lambda self, image, params: torch.full((1, 1, 1, 1), 0.5))
     assert sample.digest() != before

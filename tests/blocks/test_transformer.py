@@ -4,9 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from pellucid.blocks.feedforward import FFN
+from pellucid.blocks.attention import TransposedAttention, WindowAttention
+from pellucid.blocks.feedforward import DFN, FFN, FRFN, GDFN, GroupedFRFN, LeFF
 from pellucid.blocks.norm import LayerNorm
 from pellucid.blocks.transformer import DropPath, Stage, TransformerBlock, set_gradient_checkpointing
+from pellucid.blocks.weighting import AdaptiveSparse, Softmax
+from pellucid.kernels import gated_feedforward
+from pellucid.kernels.dispatch import Workspace
 
 
 class Constant(nn.Module):
@@ -87,3 +91,78 @@ def test_gradient_checkpointing_recomputes_and_gives_the_same_gradients(randomis
     set_gradient_checkpointing(stage.train(), enabled=False)
     gradients(stage, x)
     assert len(runs) == 12 + 3
+
+
+def block(attention: nn.Module | None) -> TransformerBlock:
+    return TransformerBlock(32, attention, FRFN(32, 64), norm=LayerNorm)
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+@pytest.mark.parametrize(
+    "attention",
+    [
+        lambda: WindowAttention(32, 2, AdaptiveSparse(), shift=4),
+        lambda: TransposedAttention(32, 2, Softmax()),
+        lambda: TransposedAttention(32, 2, Softmax(), bias=True),
+        lambda: None,
+    ],
+)
+def test_a_stage_goes_back_and_forth_between_two_images_and_leaves_its_input_alone(attention, dtype, randomise):
+    stage = randomise(Stage(block(attention()) for _ in range(3))).eval()
+    x = torch.randn(1, 32, 24, 40).contiguous(memory_format=torch.channels_last)
+    before = x.clone()
+    with torch.autocast("cpu", dtype, enabled=dtype is not None), torch.inference_mode():
+        expected = x
+        for each in stage:
+            expected = each(expected.clone())
+        assert torch.equal(stage(x), expected)
+        assert torch.equal(x, before)
+        assert torch.equal(stage(x, owned=True), expected)
+
+
+def test_what_a_hook_has_kept_is_not_overwritten(randomise):
+    stage = randomise(Stage(block(TransposedAttention(32, 2, Softmax())) for _ in range(3))).eval()
+    kept = []
+    stage[0].register_forward_hook(lambda _module, _inputs, output: kept.append((output, output.clone())))
+    stage[2].register_forward_pre_hook(lambda _module, inputs: kept.append((inputs[0], inputs[0].clone())))
+    with torch.inference_mode():
+        stage(torch.randn(1, 32, 24, 40))
+    assert len(kept) == 2
+    assert all(torch.equal(now, then) for now, then in kept)
+
+
+@pytest.mark.parametrize("make", [FFN, LeFF, DFN, GDFN, FRFN, GroupedFRFN])
+def test_large_images_pass_a_feedforward_in_strips_with_the_same_result(make, randomise, monkeypatch):
+    monkeypatch.setattr(gated_feedforward, "WIDEST", 0)
+    one = randomise(TransformerBlock(24, None, make(24, 32), norm=LayerNorm)).eval()
+    x = torch.randn(1, 24, 203, 300)
+    heights = []
+    one.norm2.register_forward_pre_hook(lambda _module, inputs: heights.append(inputs[0].shape[2]))
+    with torch.inference_mode():
+        torch.testing.assert_close(one(x), x + one.feedforward(one.norm2(x)), atol=1e-5, rtol=1e-5)
+    assert len(heights) > 3
+    assert max(heights[:-1]) < 70
+
+
+def test_training_and_gradients_know_no_strips(randomise):
+    one = randomise(TransformerBlock(4, None, LeFF(4, 8), norm=LayerNorm))
+    x, heights = torch.randn(1, 4, 200, 300, requires_grad=True), []
+    one.norm2.register_forward_pre_hook(lambda _module, inputs: heights.append(inputs[0].shape[2]))
+    one.train()(x).sum().backward()
+    one.eval()(x).sum().backward()
+    assert heights == [200, 200]
+
+
+def test_a_workspace_gives_what_fits():
+    space, x = Workspace(), torch.zeros(1, 4, 6, 6).contiguous(memory_format=torch.channels_last)
+    other = torch.zeros_like(x)
+    assert space.like(x) is not x
+    space.take_back(other)
+    assert space.like(torch.zeros(1, 4, 6, 7)) is not other
+    assert space.like(x, overwrite=True) is x
+    assert space.like(x) is other
+    assert space.like(x) is not other
+    space.take_back(torch.zeros(1, 4, 6, 6))  # not channels-last
+    assert space.like(x).is_contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert space.like(x, overwrite=True).dtype == torch.bfloat16

@@ -66,8 +66,8 @@ def test_tile_off_is_one_pass(identity: Identity) -> None:
 
 def test_automatic_tiles_fit_the_memory_there_is(tiny_ast: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     sides: list[int] = []
-    for megabytes in (1, 50, 100_000):
-        monkeypatch.setattr("pellucid.inference.restorer.available_bytes", lambda _, m=megabytes: m * 2**20)
+    for megabytes in (0.5, 50, 100_000):
+        monkeypatch.setattr("pellucid.inference.tilesize.available_bytes", lambda _, m=megabytes: int(m * 2**20))
         sides.append(Restorer(tiny_ast)._tile_side((5000, 5000)))
     assert sides[0] == 64
     assert sides[0] < sides[1] < sides[2] <= 1088

@@ -18,6 +18,9 @@ from pellucid.imaging import Photo, find_pictures, looks_like_picture, read_phot
 FIRST_SEED = 1_000_000  # of degradations that are made here; a run's validation begins at 0
 
 
+_TRIAL = Photo(pixels=np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8))  # shows what a degradation does
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """One picture of a benchmark.
@@ -39,10 +42,13 @@ class Sample:
     degrade: tuple[Mapping[str, Mapping[str, Any]], int] | None = None
 
     def digest(self) -> str:
-        """What the files hold, as a hash: another picture under an old name is another sample."""
+        """What the picture is made of, as a hash: another one under an old name, or other haze, is another sample."""
         digest = hashlib.sha256()
         for path in (*self.inputs, self.target):
             digest.update(path.read_bytes())
+        if self.degrade:
+            options, seed = self.degrade
+            digest.update(degrade_photo(_TRIAL, options, seed=seed).pixels.tobytes())
         return digest.hexdigest()[:16]
 
     def load(self) -> tuple[NDArray[Any], NDArray[Any]]:

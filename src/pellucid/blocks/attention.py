@@ -14,6 +14,7 @@ from pellucid.blocks.norm import Norm
 from pellucid.blocks.weighting import Mixture
 from pellucid.blocks.window import border_mask, full_border_mask, pad_to_windows, relative_position_index
 from pellucid.kernels import channel_attention, convolution, window_attention
+from pellucid.kernels.dispatch import Workspace
 
 
 class WindowAttention(nn.Module):
@@ -86,13 +87,14 @@ class WindowAttention(nn.Module):
         q, kv, mixture = self.query(x), self.key_value(x), weighting.factors()
         return window_attention.attend(q, kv, self._bias(), mixture, self._windows, squared=weighting.squared)
 
-    def added_to(self, x: Tensor, norm: Norm) -> Tensor | None:
+    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
         """See ``transformer.Fusible``."""
         if not (isinstance(self.weighting, Mixture) and window_attention.adds(x, self.query, self._windows)):
             return None
         layers, mixture = (self.query, self.key_value, self.project), self.weighting.factors()
         squared = self.weighting.squared
-        return window_attention.add(x, norm, *layers, self._bias(), mixture, self._windows, squared=squared)
+        into = space.like(x, overwrite=owned)
+        return window_attention.add(x, norm, *layers, self._bias(), mixture, self._windows, squared=squared, into=into)
 
     @property
     def _windows(self) -> window_attention.Windows:
@@ -137,13 +139,15 @@ class TransposedAttention(nn.Module):
         x = self.weighting(logits).to(v.dtype) @ v
         return self.project(rearrange(x, "b h c (y x) -> b (h c) y x", y=height, x=width))
 
-    def added_to(self, x: Tensor, norm: Norm) -> Tensor | None:
+    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
         """See ``transformer.Fusible``."""
         if not channel_attention.applies(x, self.qkv_depthwise.weight):
             return None
         before = norm if channel_attention.takes_linear(x) else None
         seen = x if before else norm(x)
-        v, cosines = channel_attention.cosines(seen, self.qkv, self.qkv_depthwise, self.heads, before)
+        v, cosines = channel_attention.cosines(
+            seen, self.qkv, self.qkv_depthwise, self.heads, before, into=space.like(x)
+        )
         weights = self.weighting(cosines * self.temperature)
         # weights and projection are one matrix for each image
         project = rearrange(self.project.weight, "o (h c) 1 1 -> h o c", h=self.heads)
@@ -151,7 +155,10 @@ class TransposedAttention(nn.Module):
         if self.project.bias is not None:
             x = x + self.project.bias[:, None, None]
         if convolution.applies(v, self.project.weight):
-            return convolution.add_product(x, matrix, v)
-        pixels = "b c y x -> b (y x) c"
-        added = torch.baddbmm(rearrange(x, pixels), rearrange(v, pixels), matrix.mT)
-        return rearrange(added, "b (y x) c -> b c y x", y=v.shape[-2])
+            added = convolution.add_product(x, matrix, v, into=space.like(x, overwrite=owned))
+        else:
+            pixels = "b c y x -> b (y x) c"
+            added = torch.baddbmm(rearrange(x, pixels), rearrange(v, pixels), matrix.mT)
+            added = rearrange(added, "b (y x) c -> b c y x", y=v.shape[-2])
+        space.take_back(v)
+        return added

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.kernels import convolution
+from pellucid.kernels.dispatch import is_traced
 
 
 class Convolution(nn.Conv2d):
@@ -38,6 +39,5 @@ def _would_be_copied(x: Tensor) -> bool:
         and torch.get_num_threads() == 1
         and torch.backends.mkldnn.is_available()
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()  # pyright: ignore[reportPrivateImportUsage]
-        and not torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        and not is_traced()
     )

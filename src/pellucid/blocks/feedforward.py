@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.norm import Norm
 from pellucid.kernels import depthwise_gate, feature_gate, gated_feedforward
+from pellucid.kernels.dispatch import Workspace
 
 
 def _depthwise(dim: int, *, bias: bool = True) -> nn.Conv2d:
@@ -19,6 +20,8 @@ def _depthwise(dim: int, *, bias: bool = True) -> nn.Conv2d:
 
 class FFN(nn.Module):
     """The plain one: expand, GELU, project (Vision Transformer)."""
+
+    reach = 0  # pixels: see ``transformer.Local``
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
@@ -31,6 +34,8 @@ class FFN(nn.Module):
 
 class LeFF(nn.Module):
     """Locally enhanced: a depthwise convolution between two GELUs (Uformer §3.2)."""
+
+    reach = 1  # pixels: see ``transformer.Local``
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
@@ -46,6 +51,8 @@ class LeFF(nn.Module):
 class DFN(nn.Module):
     """Depthwise: GDFN without its gate (Restormer's ablation)."""
 
+    reach = 1  # pixels: see ``transformer.Local``
+
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
         super().__init__()
         self.expand = Pointwise(dim, hidden, bias=bias)
@@ -58,6 +65,8 @@ class DFN(nn.Module):
 
 class GDFN(nn.Module):
     """Gated depthwise: one half, through GELU, gates the other (Restormer §3.2)."""
+
+    reach = 1  # pixels: see ``transformer.Local``
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
         super().__init__()
@@ -72,12 +81,12 @@ class GDFN(nn.Module):
         gate, value = self.depthwise(x).chunk(2, dim=1)
         return self.project(F.gelu(gate) * value)
 
-    def added_to(self, x: Tensor, norm: Norm) -> Tensor | None:
-        """See ``transformer.Fusible``."""
+    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
+        """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
         if not gated_feedforward.applies(x, self.expand):
             return None
         layers = self.expand, self.depthwise, self.project
-        return gated_feedforward.add(x, norm, *layers, gate="gated-depthwise")
+        return gated_feedforward.add(x, norm, *layers, gate="gated-depthwise", into=space.like(x))
 
 
 class FRFN(nn.Module):
@@ -90,6 +99,8 @@ class FRFN(nn.Module):
         dim, hidden: width, and width inside.
         partial, depthwise: False leaves out that convolution, as in the paper's ablation.
     """
+
+    reach = 2  # pixels: see ``transformer.Local``
 
     def __init__(self, dim: int, hidden: int, *, partial: bool = True, depthwise: bool = True) -> None:
         super().__init__()
@@ -111,13 +122,18 @@ class FRFN(nn.Module):
         gate, value = F.gelu(x).chunk(2, dim=1)
         return self.project(F.gelu(self.depthwise(gate)) * value)
 
-    def added_to(self, x: Tensor, norm: Norm) -> Tensor | None:
-        """See ``transformer.Fusible``."""
+    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
+        """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
         if not (isinstance(self.depthwise, nn.Conv2d) and gated_feedforward.applies(x, self.expand)):
             return None
         layers = self.expand, self.depthwise, self.project
         return gated_feedforward.add(
-            x, norm, *layers, gate="feature-refinement", refine=None if self.partial is None else self.partial.weight
+            x,
+            norm,
+            *layers,
+            gate="feature-refinement",
+            refine=None if self.partial is None else self.partial.weight,
+            into=space.like(x),
         )
 
 
@@ -128,6 +144,7 @@ class GroupedFRFN(nn.Module):
     weights all groups share. ``dim`` must be a multiple of 24.
     """
 
+    reach = 2  # pixels: see ``transformer.Local``
     GROUPS = 12
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
@@ -146,12 +163,12 @@ class GroupedFRFN(nn.Module):
         # their gate has no activation
         return self.project(self.depthwise(gate) * value)
 
-    def added_to(self, x: Tensor, norm: Norm) -> Tensor | None:
-        """See ``transformer.Fusible``."""
+    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
+        """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
         if not gated_feedforward.applies(x, self.expand):
             return None
         layers = self.expand, self.depthwise, self.project
-        return gated_feedforward.add(x, norm, *layers, gate="linear", refine=self._filters())
+        return gated_feedforward.add(x, norm, *layers, gate="linear", refine=self._filters(), into=space.like(x))
 
     def _refine(self, x: Tensor) -> Tensor:
         groups = rearrange(x, "b (g c) y x -> (b g) c y x", g=self.GROUPS)

@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import groupby, islice
 from typing import Any
 
@@ -20,21 +19,15 @@ from pellucid.imaging.strips import Rows
 from pellucid.inference.backends import FILES, Forward, autocast, eager, open_backend, resolve, resolve_precision
 from pellucid.inference.guard import HARMLESS, Box, Watch, find_problem
 from pellucid.inference.overview import carry_over
+from pellucid.inference.tilesize import SMALLEST_TILE, TileSizes
 from pellucid.inference.tiling import Axis, Span, cover
 from pellucid.kernels.dispatch import has_kernels
-from pellucid.memory import available_bytes
-from pellucid.models.cost import peak_activation_bytes
 from pellucid.models.detector import Detector, pooled_features
 
 log = logging.getLogger(__name__)
 
-SMALLEST_TILE = 64
-LARGEST_TILE = 1088  # beyond, time per pixel hardly falls
-ROW_PIXELS, SIDE_OF_WIDE = 14 * 2**20, 512  # a row of tiles is held as floats: in very wide pictures they are smaller
-CPU_TILE_BYTES = 640 * 2**20  # of activations, however much there is: 12 megapixels take 1.6 to 2.6 GB in all
 VIEWS, VIEW = 6, 256  # how many, and of how many pixels a side, a picture is judged by
 GOLDEN_RATIO = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly
-MEMORY_SHARE = 0.5  # of what is available; the estimate leaves out the kernels' scratch space
 
 OnTile = Callable[[int], None]
 
@@ -270,22 +263,16 @@ class Restorer:
             return self.tile
         if self.tile == "off" or (self.working_side is not None and max(size) <= self.working_side):
             return max(size)
-        side = int(self._affordable_pixels() ** 0.5)
-        if self._device.type == "cpu":
-            side = min(side, max(ROW_PIXELS // size[1], SIDE_OF_WIDE))
-        return max(min(side, LARGEST_TILE), SMALLEST_TILE)
+        return self._sizes.side(size[1])
 
     def _batch_size(self, tile: int) -> int:
-        """How many tiles go through the network at once: a CPU is busy with one."""
-        return 1 if self._device.type == "cpu" else max(self._affordable_pixels() // tile**2, 1)
+        return self._sizes.batch(tile)
 
-    def _affordable_pixels(self) -> int:
-        budget = available_bytes(self._device) * MEMORY_SHARE
-        if self._device.type == "cuda":
-            return int(budget / _bytes_per_pixel(self._config))
+    @property
+    def _sizes(self) -> TileSizes:
         on_cpu = self._device.type == "cpu"
         fused = on_cpu and self.backend == "torch" and self.precision != "fp16" and has_kernels()
-        return int(min(budget, CPU_TILE_BYTES) / _bytes_per_pixel(self._config, fused=fused))
+        return TileSizes(config=self._config, device=self._device, fused=fused)
 
     def _restore_tiles(self, tiles: NDArray[Any]) -> Tensor:
         """Restore equally large tiles (N, H, W, C) → float32 on the CPU; when memory runs out, in smaller pieces."""
@@ -364,12 +351,6 @@ class Restorer:
 def _whole(attribute: Any) -> int:
     """A network's attribute, which PyTorch's typing takes for a tensor or module."""
     return int(attribute)
-
-
-@lru_cache(maxsize=16)
-def _bytes_per_pixel(config: Any, *, fused: bool = False) -> float:
-    side = 128  # a multiple of every network's stride; activations are proportional to area
-    return peak_activation_bytes(config, side, side, fused=fused) / side**2
 
 
 def _equally_long(spans: tuple[Span, ...], most: int) -> Iterator[list[int]]:

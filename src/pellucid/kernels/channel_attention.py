@@ -42,7 +42,12 @@ def takes_linear(x: Tensor) -> bool:
 
 
 def cosines(
-    x: Tensor, linear: nn.Conv2d, depthwise: nn.Conv2d, heads: int, norm: dispatch.Norm | None = None
+    x: Tensor,
+    linear: nn.Conv2d,
+    depthwise: nn.Conv2d,
+    heads: int,
+    norm: dispatch.Norm | None = None,
+    into: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Make queries, keys and values, and compare the channels of queries and keys.
 
@@ -53,6 +58,7 @@ def cosines(
         depthwise: 3×3, of all 3C.
         heads: divides C.
         norm: of x, before all else: given where ``takes_linear``, and only there.
+        into: what to write the values to.
 
     Returns:
         The values, (B, C, H, W), channels-last, of the type that ``linear`` gives, and the cosines between channels of
@@ -67,12 +73,12 @@ def cosines(
     filters = dispatch.weights_of(depthwise)
     if norm is not None:
         x = dispatch.channels_last(x.to(dispatch.after_convolution(x)))
-        values = x.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
+        values = torch.empty_like(x) if into is None else into
         before = (*dispatch.weights_of_norm(norm), dispatch.numbers(x, NARROWEST), x, *dispatch.weights_of(linear))
         dispatch.run(SOURCE, "project_products", shape, *before, *filters, values, products, squares)
     else:
         qkv = dispatch.channels_last(linear(x))
-        values = qkv.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
+        values = qkv.new_empty(batch, height, width, dim).permute(0, 3, 1, 2) if into is None else into
         is_half = qkv.dtype == torch.bfloat16
         dispatch.run(SOURCE, "products", shape, is_half, qkv, *filters, values, products, squares)
     of_queries, of_keys = squares.sqrt().clamp_min(SHORTEST).unbind(1)

@@ -49,13 +49,16 @@ def convolve(x: Tensor, layer: nn.Conv2d) -> Tensor:
     return out
 
 
-def add_product(x: Tensor, matrix: Tensor, y: Tensor) -> Tensor:
-    """X + matrix·y at every pixel: (B, D, H, W), (B, D, C) and (B, C, H, W), float32 → (B, D, H, W), channels-last."""
+def add_product(x: Tensor, matrix: Tensor, y: Tensor, *, into: Tensor | None = None) -> Tensor:
+    """X + matrix·y at every pixel: (B, D, H, W), (B, D, C) and (B, C, H, W), float32 → (B, D, H, W), channels-last.
+
+    The result is written ``into`` an image, which may be x, if one is given.
+    """
     x, y, matrix = dispatch.channels_last(x), dispatch.channels_last(y), matrix.contiguous()
     batch, channels, height, width = y.shape
     if matrix.shape != (batch, x.shape[1], channels) or x.shape[2:] != y.shape[2:]:
         raise ValueError(f"{tuple(matrix.shape)} does not fit {tuple(x.shape)} and {tuple(y.shape)}")
-    out = torch.empty_like(x)
+    out = torch.empty_like(x) if into is None else into
     shape = (1, height, width, channels, x.shape[1], 1, 1, 0, height, width)
     for i in range(batch):
         dispatch.run(SOURCE, "forward", shape, y[i], matrix[i], None, x[i], out[i])

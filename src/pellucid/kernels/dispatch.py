@@ -48,7 +48,7 @@ def applies(name: str, x: Tensor, dtype: torch.dtype | None = None) -> bool:
     """
     if type(x) is not Tensor or (dtype or x.dtype) not in DTYPES.get(x.device.type, ()):
         return False
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+    if is_traced():
         return False
     return works_on_gpu(name, dtype or x.dtype, x.device) if on_gpu(x) else library(name) is not None
 
@@ -76,6 +76,11 @@ def works_on_gpu(name: str, dtype: torch.dtype, device: torch.device) -> bool:
         log.info("%s does not run in Triton here, so PyTorch's operators are used: %s", name, reason[:300])
         return False
     return True
+
+
+def is_traced() -> bool:
+    """Whether PyTorch is writing down what is done, for a compiler or a file."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
 
 
 def is_inference(*tensors: Tensor) -> bool:
@@ -118,6 +123,38 @@ def rounded_products() -> Generator[None]:
 def channels_last(x: Tensor) -> Tensor:
     """As the kernels read images: a view where it is so already."""
     return x.contiguous(memory_format=torch.channels_last)
+
+
+class Workspace:
+    """Images that nobody needs any more, and that kernels may write to, in one stage of a network.
+
+    In inference, blocks go back and forth between two images instead of making new ones.
+    """
+
+    def __init__(self) -> None:
+        self._free: list[Tensor] = []
+
+    def like(self, x: Tensor, *, overwrite: bool = False) -> Tensor:
+        """Memory for what a convolution makes of an image (B, C, H, W) without changing its size, channels-last.
+
+        Args:
+            x: the image.
+            overwrite: its own memory will do.
+        """
+        dtype = after_convolution(x)
+        for i, image in enumerate([x, *self._free] if overwrite else self._free):
+            if (image.shape, image.dtype, image.device) == (x.shape, dtype, x.device) and _is_channels_last(image):
+                return x if image is x else self._free.pop(i - overwrite)
+        batch, channels, height, width = x.shape
+        return x.new_empty(batch, height, width, channels, dtype=dtype).permute(0, 3, 1, 2)
+
+    def take_back(self, x: Tensor) -> None:
+        """Let an image be overwritten."""
+        self._free.append(x)
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    return x.is_meta or x.is_contiguous(memory_format=torch.channels_last)  # convolutions of stand-ins are not
 
 
 def run(name: str, direction: str, *arguments: Tensor | int | float | tuple[int, ...] | None) -> None:

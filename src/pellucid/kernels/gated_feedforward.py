@@ -6,6 +6,7 @@ to their last; they run on PyTorch's operators wherever this does not.
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
@@ -34,6 +35,7 @@ def add(
     *,
     gate: Gate,
     refine: Tensor | None = None,
+    into: Tensor | None = None,
 ) -> Tensor:
     """X + project(gated), where a and b are the halves of expand(norm(x)) and what is gated is their product.
 
@@ -49,6 +51,7 @@ def add(
         gate: which.
         refine: filters of a convolution between ``norm`` and ``expand``: (P, P, 3, 3), of the first P channels, or
             (C, 1, 3, 3), of each by itself.
+        into: what to write the result to; not x, whose rows are read again for those below.
 
     Returns:
         (B, C, H, W), channels-last, of the type that ``expand`` gives.
@@ -62,7 +65,7 @@ def add(
         raise ValueError(f"{expand}, {depthwise} and {project} do not fit {tuple(x.shape)}")
     if refine is not None and refine.shape not in ((dim, 1, 3, 3), (len(refine), len(refine), 3, 3)):
         raise ValueError(f"filters {tuple(refine.shape)} do not fit {tuple(x.shape)}")
-    out = x.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
+    out = torch.empty_like(x) if into is None else into
     refined, seen = (0, 0) if refine is None else refine.shape[:2]
     shape = (batch, height, width, dim, hidden, refined, seen)
     filters = None if refine is None else refine.float().contiguous()

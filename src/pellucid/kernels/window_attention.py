@@ -50,6 +50,7 @@ def add(
     windows: Windows,
     *,
     squared: bool,
+    into: Tensor | None = None,
 ) -> Tensor:
     """X + project(attend(query(norm(x)), key_value(norm(x)), ...)), for inference.
 
@@ -59,6 +60,7 @@ def add(
         norm: over channels.
         query, key_value, project: 1×1 convolutions, C → C, C → 2C, C → C.
         bias, mixture, windows, squared: as for ``attend``.
+        into: what to write the result to, which may be x: no two windows read the same pixel.
 
     Returns:
         (B, C, H, W), channels-last, of the type that ``query`` gives.
@@ -73,7 +75,7 @@ def add(
     scale = head_dim**-0.5
     weights = torch.cat([query.weight * scale, key_value.weight]).float()
     biases = torch.cat([_bias_of(query) * scale, _bias_of(key_value)]).float()
-    out = x.new_empty(batch, height, width, dim).permute(0, 3, 1, 2)
+    out = torch.empty_like(x) if into is None else into
     shape = (batch, height, width, windows.heads, head_dim, windows.window, windows.shift)
     norms = dispatch.weights_of_norm(norm)
     before = (mixture.float().contiguous(), squared, *norms, dispatch.numbers(x, NARROWEST), x, weights, biases)

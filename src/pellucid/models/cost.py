@@ -10,9 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from pellucid.blocks.attention import TransposedAttention, WindowAttention
-from pellucid.blocks.transformer import Fusible, TransformerBlock
-from pellucid.kernels import gated_feedforward, window_attention
+from pellucid.blocks.attention import TransposedAttention
+from pellucid.blocks.transformer import Fusible, Local, TransformerBlock
+from pellucid.kernels import window_attention
+from pellucid.kernels.dispatch import Workspace
 from pellucid.models.registry import build
 
 
@@ -64,12 +65,14 @@ class _InOnePass(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.branch(x)
 
-    def added_to(self, x: Tensor, norm: nn.Module) -> Tensor | None:
-        kernel = window_attention if isinstance(self.branch, WindowAttention) else gated_feedforward
-        if x.shape[1] > kernel.WIDEST and not isinstance(self.branch, TransposedAttention):
-            return None
-        values = torch.empty_like(x)
-        return torch.empty_like(values)
+    def added_to(self, x: Tensor, norm: nn.Module, space: Workspace, *, owned: bool) -> Tensor:
+        if isinstance(self.branch, Local):  # in one pass where it is narrow, in strips where it is not
+            return space.like(x)
+        if isinstance(self.branch, TransposedAttention):
+            space.take_back(space.like(x))  # the values
+        elif x.shape[1] > window_attention.WIDEST:  # normalised, queries, keys, values and what is made of them
+            torch.cat([x] * 5, dim=1)
+        return space.like(x, overwrite=owned)
 
 
 class _LiveBytes(TorchDispatchMode):

@@ -185,7 +185,7 @@ class AST(nn.Module):
     def decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         """What to add to the padded image, from what ``encode`` gives; empties ``skips``, for memory's sake."""
         for upsample, stage in zip(self.upsample, self.decoder, strict=True):
-            x = stage(torch.cat([upsample(x), skips.pop()], dim=1))
+            x = stage(torch.cat([upsample(x), skips.pop()], dim=1), owned=True)
         residual: Tensor = self.output(x)
         return residual
 

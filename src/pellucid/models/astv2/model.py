@@ -15,7 +15,7 @@ from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.feedforward import GroupedFRFN
 from pellucid.blocks.norm import BiasFreeLayerNorm, LayerNorm
 from pellucid.blocks.resample import pad_to_multiple, shuffle_downsample, shuffle_upsample
-from pellucid.blocks.transformer import Stage, TransformerBlock
+from pellucid.blocks.transformer import Stage, TransformerBlock, is_watched
 from pellucid.blocks.weighting import Modulated
 from pellucid.models.family import require
 
@@ -112,9 +112,9 @@ class ASTv2(nn.Module):
         x = deepest_decoder(deepest_encoder(x))
 
         for upsample, reduce, stage in zip(self.upsample, self.reduce, self.decoder[1:], strict=True):
-            x = stage(reduce(torch.cat([upsample(x), skips.pop()], dim=1)))
+            x = stage(reduce(torch.cat([upsample(x), skips.pop()], dim=1)), owned=not is_watched(reduce))
 
-        residual = self.output(self.refinement(x))
+        residual = self.output(self.refinement(x, owned=not is_watched(self.decoder[-1])))
         return image + residual[..., : image.shape[-2], : image.shape[-1]]
 
 

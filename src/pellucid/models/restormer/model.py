@@ -15,7 +15,7 @@ from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.feedforward import GDFN
 from pellucid.blocks.norm import BiasFreeLayerNorm, LayerNorm
 from pellucid.blocks.resample import pad_to_multiple, shuffle_downsample, shuffle_upsample
-from pellucid.blocks.transformer import Stage, TransformerBlock
+from pellucid.blocks.transformer import Stage, TransformerBlock, is_watched
 from pellucid.blocks.weighting import Softmax
 from pellucid.models.family import require
 
@@ -104,7 +104,8 @@ class Restormer(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
         x = pad_to_multiple(image, self.stride).contiguous(memory_format=torch.channels_last)
-        x = embedded = self.embed(x)
+        x = self.embed(x)
+        embedded = x if self.config.dual_pixel else None
 
         skips: list[Tensor] = []
         for stage, downsample in zip(self.encoder, self.downsample, strict=True):
@@ -115,10 +116,10 @@ class Restormer(nn.Module):
         x = self.latent(x)
 
         for upsample, reduce, stage in zip(self.upsample, self.reduce, self.decoder, strict=True):
-            x = stage(reduce(torch.cat([upsample(x), skips.pop()], dim=1)))
+            x = stage(reduce(torch.cat([upsample(x), skips.pop()], dim=1)), owned=not is_watched(reduce))
 
-        x = self.refinement(x)
-        if self.config.dual_pixel:
+        x = self.refinement(x, owned=not is_watched(self.decoder[-1]))
+        if embedded is not None:
             return self.output(x + self.skip(embedded))[..., :height, :width]
         return image + self.output(x)[..., :height, :width]
 
