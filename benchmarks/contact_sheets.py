@@ -25,7 +25,7 @@ Pixels = NDArray[np.uint8]
 WIDTH, HEIGHT, GAP, CAPTION = 320, 240, 4, 20
 CORNERS = {"astronaut": (100, 10), "chelsea": (80, 20), "coffee": (140, 60), "rocket": (200, 180)}  # x, y of the tile
 SHEETS = {  # photographs, and thousands of bytes: noise and blocks of other files need more of them
-    "haze": (("rocket", "astronaut"), 105),
+    "haze": (("rocket", "astronaut"), 125),
     "rain": (("rocket", "astronaut"), 160),
     "raindrop": (("rocket", "astronaut"), 135),
     "defocus": (("rocket", "astronaut"), 100),
