@@ -12,16 +12,20 @@ SIDE = 256
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint, in any container.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A checkpoint, in any container, or a name from 'pellucid models'.")
+    ],
     as_json: options.Json = False,
 ) -> None:
     """Say what a checkpoint is: family, config, parameters, multiply-adds at 256x256."""
     from pellucid.checkpoints import build_network, open_checkpoint
     from pellucid.models.cost import count_macs, count_parameters
+    from pellucid.zoo import list_models
 
-    checkpoint = open_checkpoint(file)
+    bundled = {model.name: model.path for model in list_models()}
+    checkpoint = open_checkpoint(bundled.get(file, Path(file)))
     facts: dict[str, Any] = {
-        "file": str(file),
+        "file": file,
         "family": checkpoint.family.name,
         "container": checkpoint.container,
         "names": "the authors'" if checkpoint.official else "pellucid's",

@@ -16,6 +16,7 @@ from pellucid import __version__
 from pellucid.cli import ablate, benchmark, degrade, demo, evaluate, export, inspect, models, restore, train
 from pellucid.cli.options import printable
 from pellucid.errors import ConfigError, MissingExtraError, ModelError, PellucidError
+from pellucid.subject import naming
 
 USAGE_ERRORS = (ConfigError, ModelError, MissingExtraError)
 
@@ -56,11 +57,12 @@ def main(
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine("%(message)s"))
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("pyvips").setLevel(logging.WARNING)  # it tells of its threads
 
 
 class _OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+        return printable(naming(super().format(record)))
 
 
 def run() -> None:

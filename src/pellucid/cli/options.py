@@ -19,16 +19,27 @@ Inputs = Annotated[
 ]
 Output = Annotated[
     str | None,
-    typer.Option("--output", "-o", help="A file, a folder, or - for standard output. Default: beside each input."),
+    typer.Option(
+        "--output",
+        "-o",
+        help="A file, a folder, or - for standard output. Default: beside each file; for a folder, FOLDER_SUFFIX.",
+    ),
 ]
-Suffix = Annotated[str, typer.Option(help="Added to names when there is no -o: photo_SUFFIX.jpg.")]
+Suffix = Annotated[str, typer.Option(help="Added to names when there is no -o: photo_SUFFIX.jpg, folder_SUFFIX/.")]
 Format = Annotated[
     str | None, typer.Option("--format", "-f", help="Of the results: jpg, png, tiff ... Default: as the input.")
 ]
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="A name from 'pellucid models', or a checkpoint file.")
 ]
-Task = Annotated[str | None, typer.Option("--task", "-t", help="What is wrong with the picture. Default: denoise.")]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        "-t",
+        help="What is wrong with the picture: denoise (the default), denoise-real, derain, raindrop, dehaze or deblur.",
+    ),
+]
 Tile = Annotated[str, typer.Option("--tile", help="auto, off, or the side of tiles in pixels.")]
 Overlap = Annotated[int, typer.Option("--overlap", help="Pixels by which neighbouring tiles overlap.")]
 Precision = Annotated[str, typer.Option("--precision", help="auto, fp32, high, bf16 or fp16.")]

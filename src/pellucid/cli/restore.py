@@ -1,12 +1,15 @@
 """``pellucid restore``: files, folders and globs in, restored pictures out."""
 
+import logging
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pellucid.cli import options
+
+log = logging.getLogger(__name__)
 
 
 def restore(
@@ -58,14 +61,15 @@ def restore(
         keep_clean=keep_clean,
         backend=backend,
     )
-    settings = {
+    settings: dict[str, Any] = {
         "tile": tile,
         "overlap": overlap,
         "precision": restorer.precision,
-        "device": device,
+        "device": str(restorer.runs_on),
         "backend": restorer.backend,
         "keep_clean": keep_clean,
     }
+    log.info("%s, %s", weights.name, ", ".join(f"{name} {value}" for name, value in settings.items()))
     described = {"pellucid": __version__, "model": weights, "sha256": file_digest(weights), "settings": settings}
     results: list[FileResult] = []
 

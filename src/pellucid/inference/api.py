@@ -1,5 +1,6 @@
 """``pellucid.restore``: one function for whatever holds a picture."""
 
+import logging
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
@@ -16,6 +17,10 @@ from pellucid.errors import ImageError
 from pellucid.imaging import Photo, read_photo
 from pellucid.inference.restorer import Restorer
 from pellucid.zoo import find_model
+
+log = logging.getLogger(__name__)
+
+BRIGHTEST = 64.0  # of highlights in floats; beyond, white is probably at 255
 
 Same = TypeVar("Same", Photo, Image.Image, NDArray[Any], Tensor)
 
@@ -115,6 +120,10 @@ def _restore_array(restorer: Restorer, array: NDArray[Any]) -> NDArray[Any]:
         raise ImageError(f"Arrays must be uint8, uint16 or floats, not {array.dtype}")
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise ImageError(f"Arrays must be (H, W) or (H, W, C), not {array.shape}")
+    if array.dtype.kind == "f" and array.max() > BRIGHTEST:
+        log.warning(
+            "floats of up to %.4g: white is expected at 1; divide by 255 if that is what it is here", array.max()
+        )
     if array.ndim == 2:
         return restorer.restore_array(array[:, :, None])[:, :, 0]
     if array.shape[2] not in (2, 4) or array.shape[2] == restorer.channels:

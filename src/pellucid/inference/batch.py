@@ -28,6 +28,7 @@ from pellucid.inference.journal import Entry, Journal
 from pellucid.inference.plan import Job
 from pellucid.inference.results import FileResult, PictureFacts
 from pellucid.memory import peak_bytes
+from pellucid.subject import SUBJECT
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class Batch:
     def process(self, job: Job) -> FileResult:
         """Do a job, whatever happens."""
         started, attempt, failure = time.monotonic(), _Attempt(job), None
-        with _noted_warnings() as warnings:
+        with _noted_warnings() as warnings, _about(job):
             try:
                 with time_limit(self.options.timeout) as attempt.check_time:
                     self._carry_out(attempt)
@@ -155,6 +156,7 @@ class Batch:
     def _begin(self, attempt: "_Attempt", photo: Photo, frames: int = 1) -> None:
         """Tell what was read, and make room for the result."""
         attempt.read = PictureFacts.of(photo, frames)
+        log.info("%s", attempt.read)
         if self.on_start:
             self.on_start(attempt.job, attempt.read)
         self._check_root(attempt.job)
@@ -176,7 +178,9 @@ class Batch:
         self._check_root(job)
         target = job.target
         if self.options.existing == "refuse" and os.path.lexists(target):  # a dangling link is somebody's too
-            raise ImageError(f"{target}: exists already; --overwrite replaces it, --skip-existing leaves it")
+            raise ImageError(
+                f"{target}: exists already; --overwrite replaces it, --skip-existing and --resume leave it"
+            )
         if target.is_dir():
             raise ImageError(f"{target}: is a folder; choose another output")
         folder = next(parent for parent in target.parents if parent.exists())
@@ -229,6 +233,16 @@ def _in_one_line(error: Exception, job: Job) -> str:
         return f"{source}: needs more memory than there is; close other programs, or try a smaller --tile"
     log.debug("unexpected", exc_info=error)  # a defect, of ours or of a library
     return f"{source}: {type(error).__name__}: {error}".split("\n")[0]
+
+
+@contextmanager
+def _about(job: Job) -> Generator[None]:
+    """What is said in the meantime is about this file."""
+    token = SUBJECT.set(str(job.source))
+    try:
+        yield
+    finally:
+        SUBJECT.reset(token)
 
 
 class _Notes(logging.Handler):

@@ -220,6 +220,11 @@ class Restorer:
             carried = band[finished:]
 
     @property
+    def runs_on(self) -> torch.device:
+        """The device that ``device`` became."""
+        return self._device
+
+    @property
     def channels(self) -> int:
         """Channels of the images that the network takes."""
         return int(self._config.in_channels)

@@ -43,6 +43,14 @@ class PictureFacts:
             frames=frames,
         )
 
+    def __str__(self) -> str:
+        parts = [
+            f"{self.format or 'picture'} of {self.width}x{self.height}",
+            f"{self.channels} channels of {self.depth}",
+        ]
+        parts += ["alpha"] * self.alpha + [f"{self.frames} frames"] * (self.frames > 1) + list(self.carried)
+        return ", ".join(parts)
+
     @property
     def pixels(self) -> int:
         """How many there are to restore, if all frames are of a size."""
