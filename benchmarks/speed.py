@@ -36,7 +36,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pellucid.blocks.transformer import TransformerBlock
 from pellucid.checkpoints import load_network
-from pellucid.imaging import to_depth
 from pellucid.inference import Restorer
 from pellucid.inference.backends import autocast
 from pellucid.memory import keep_freed_memory, peak_bytes
@@ -95,18 +94,20 @@ def timed(work: Callable[[], Any]) -> float:
 
 def runner(network: nn.Module, way: str, precision: str, size: tuple[int, int]) -> Callable[[], Tensor]:
     """What a case runs: gives back (1, 3, H, W)."""
-    image = picture(size)
     if way == "textbook":
+        image = picture(size)
         return lambda: _under("fp32", lambda: textbook.forward(network, image))
     backend = "torch" if way == "pellucid" else way
     if max(size) > WHOLE or backend != "torch":
         options: dict[str, Any] = {} if backend == "torch" else {"backend": backend}
         tile = "auto" if max(size) > WHOLE else "off"
         restorer = Restorer(network, tile, precision=precision, keep_clean=False, **options)
-        pixels = image[0].permute(1, 2, 0).numpy()
         if max(size) > WHOLE:
-            pixels = to_depth(pixels, np.uint8)
+            pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+        else:
+            pixels = picture(size)[0].permute(1, 2, 0).numpy()
         return lambda: torch.from_numpy(restorer.restore_array(pixels)).permute(2, 0, 1)[None]
+    image = picture(size)
     return lambda: _under(precision, lambda: network(image))
 
 

@@ -46,7 +46,7 @@ def test_restore_reports_as_json(command: Run, photo_file: Path, weights: Path, 
         "tile": "auto",
         "overlap": 64,
         "precision": "high",  # what auto means here
-        "device": "auto",
+        "device": "cpu",
         "backend": "torch",
         "keep_clean": True,
     }
@@ -130,7 +130,7 @@ def test_many_failures_are_repeated_in_short(command: Run, photo_file: Path, wei
 def test_a_second_run_goes_on(command: Run, photo_file: Path, weights: Path, tmp_path: Path) -> None:
     arguments = ("restore", photo_file, "-o", tmp_path / "out.png", "-m", weights)
     assert command(*arguments)[0] == 0
-    assert "--skip-existing leaves it" in command(*arguments)[2]
+    assert "--skip-existing and --resume leave it" in command(*arguments)[2]
     for option in ("--skip-existing", "--resume"):
         code, printed, errors = command(*arguments, option)
         assert (code, printed) == (0, "")
@@ -153,6 +153,24 @@ def test_inspect_says_what_a_checkpoint_is(command: Run, weights: Path, tiny_ast
     assert facts["config"]["embed_dim"] == 4
     assert facts["gmacs_256"] > 0
     assert "embed_dim" in command("inspect", weights)[1]
+    assert "16" in command("inspect", "ast-s-denoise")[1]
+
+
+def test_what_is_said_names_the_file_it_is_about(command: Run, weights: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(noise).save(tmp_path / name)
+    out = tmp_path / "out"
+    code, _, errors = command("restore", tmp_path / "a.png", tmp_path / "b.png", "-o", out, "-m", weights, "-f", "gif")
+    assert code == 0
+    for name in ("a.png", "b.png"):
+        assert f"{tmp_path / name}: GIF holds 256 colours" in errors
+
+
+def test_verbose_says_what_is_done(command: Run, photo_file: Path, weights: Path, tmp_path: Path) -> None:
+    _, _, errors = command("-v", "restore", photo_file, "-o", tmp_path / "out.png", "-m", weights)
+    assert f"{weights.name}, tile auto" in errors
+    assert f"{photo_file}: PNG of 30x20, 3 channels of uint8" in errors
 
 
 def test_models_lists_what_is_bundled(command: Run) -> None:

@@ -118,3 +118,11 @@ def test_the_bundled_denoiser_helps(photo: NDArray[np.uint8]) -> None:
 def test_unknown_models_and_tasks_name_the_nearest(options: dict[str, str], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         pellucid.restore(np.zeros((8, 8, 3), np.uint8), **options)
+
+
+@pytest.mark.parametrize(("white", "warned"), [(1.0, False), (4.0, False), (255.0, True)])
+def test_floats_up_to_255_are_warned_of(
+    identity: Identity, caplog: pytest.LogCaptureFixture, white: float, warned: bool
+) -> None:
+    pellucid.restore(np.full((20, 30, 3), white, np.float32), model=identity, tile="off")
+    assert ("divide by 255" in caplog.text) == warned

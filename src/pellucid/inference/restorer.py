@@ -277,7 +277,8 @@ class Restorer:
     def _sizes(self) -> TileSizes:
         on_cpu = self._device.type == "cpu"
         fused = on_cpu and self.backend == "torch" and self.precision != "fp16" and has_kernels()
-        return TileSizes(config=self._config, device=self._device, fused=fused)
+        weights = sum(parameter.nbytes for parameter in self.network.parameters())
+        return TileSizes(config=self._config, device=self._device, weights=weights, fused=fused)
 
     def _restore_tiles(self, tiles: NDArray[Any]) -> Tensor:
         """Restore equally large tiles (N, H, W, C) → float32 on the CPU; when memory runs out, in smaller pieces."""

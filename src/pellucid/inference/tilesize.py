@@ -12,7 +12,7 @@ from pellucid.models.cost import peak_activation_bytes
 SMALLEST_TILE = 64
 LARGEST_TILE = 1088  # beyond, time per pixel hardly falls
 ROW_PIXELS, SIDE_OF_WIDE = 14 * 2**20, 512  # a row of tiles is held as floats: in very wide pictures they are smaller
-CPU_TILE_BYTES = 450 * 2**20  # of activations, however much there is: 12 megapixels take less than 2 GB in all
+CPU_BYTES = 560 * 2**20  # of weights and activations, however much there is: 12 megapixels take less than 2 GB in all
 MEMORY_SHARE = 0.5  # of what is available; the estimate leaves out the kernels' scratch space
 
 
@@ -23,11 +23,13 @@ class TileSizes:
     Attributes:
         config: the network's.
         device: where it runs.
+        weights: bytes of the network's.
         fused: kernels do a branch of a transformer block in one pass.
     """
 
     config: Any
     device: torch.device
+    weights: int
     fused: bool
 
     def side(self, width: int) -> int:
@@ -48,7 +50,7 @@ class TileSizes:
     def _affordable_pixels(self) -> int:
         budget = available_bytes(self.device) * MEMORY_SHARE
         if self.device.type != "cuda":
-            budget = min(budget, CPU_TILE_BYTES)
+            budget = min(budget, max(CPU_BYTES - self.weights, self.weights))
         return int(budget / _bytes_per_pixel(self.config, fused=self.fused))
 
 
