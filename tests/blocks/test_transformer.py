@@ -10,7 +10,8 @@ from pellucid.blocks.norm import LayerNorm
 from pellucid.blocks.transformer import DropPath, Stage, TransformerBlock, set_gradient_checkpointing
 from pellucid.blocks.weighting import AdaptiveSparse, Softmax
 from pellucid.kernels import gated_feedforward
-from pellucid.kernels.dispatch import Workspace
+from pellucid.kernels.dispatch import Workspace, rounded_products
+from pellucid.models.restormer import Restormer, RestormerConfig
 
 
 class Constant(nn.Module):
@@ -129,6 +130,18 @@ def test_what_a_hook_has_kept_is_not_overwritten(randomise):
         stage(torch.randn(1, 32, 24, 40))
     assert len(kept) == 2
     assert all(torch.equal(now, then) for now, then in kept)
+
+
+@pytest.mark.parametrize("watched", ["decoder.2", "decoder.2.0", "reduce.0", "reduce.2", "refinement.0", "encoder.0.0"])
+def test_no_network_overwrites_what_a_hook_has_kept(watched, randomise):
+    config = RestormerConfig(dim=16, num_blocks=(1, 1, 1, 1), num_heads=(1, 1, 1, 1), num_refinement_blocks=2)
+    network = randomise(Restormer(config)).eval()
+    kept = []
+    network.get_submodule(watched).register_forward_hook(lambda _m, _i, output: kept.append((output, output.clone())))
+    with torch.inference_mode(), rounded_products():
+        network(torch.rand(1, 3, 32, 40))
+    ((now, then),) = kept
+    assert torch.equal(now, then)
 
 
 @pytest.mark.parametrize("make", [FFN, LeFF, DFN, GDFN, FRFN, GroupedFRFN])

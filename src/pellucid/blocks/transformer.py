@@ -110,7 +110,9 @@ class Stage(nn.Sequential):
 
 
 def is_watched(module: nn.Module) -> bool:
-    """Whether somebody may have kept what a module gave, by a hook."""
+    """Whether somebody may have kept what a module gave, by a hook on it or on the last of its parts."""
+    if isinstance(module, nn.Sequential) and len(module) and is_watched(module[-1]):
+        return True
     return bool(module._forward_hooks)  # pyright: ignore[reportPrivateUsage]
 
 
