@@ -10,7 +10,7 @@ from pellucid.blocks.norm import LayerNorm
 from pellucid.blocks.transformer import DropPath, Stage, TransformerBlock, set_gradient_checkpointing
 from pellucid.blocks.weighting import AdaptiveSparse, Softmax
 from pellucid.kernels import gated_feedforward
-from pellucid.kernels.dispatch import Workspace, rounded_products
+from pellucid.kernels.dispatch import Workspace, result_for, rounded_products
 from pellucid.models.restormer import Restormer, RestormerConfig
 
 
@@ -166,6 +166,21 @@ def test_training_and_gradients_know_no_strips(randomise, monkeypatch):
     one.train()(x).sum().backward()
     one.eval()(x).sum().backward()
     assert heights == [200, 200]
+
+
+@pytest.mark.parametrize(
+    "into",
+    [
+        torch.empty(1, 32, 6, 7).contiguous(memory_format=torch.channels_last),
+        torch.empty(1, 32, 6, 6),
+        torch.empty(1, 32, 6, 6, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last),
+    ],
+)
+def test_kernels_refuse_to_write_where_the_result_does_not_fit(into):
+    x = torch.zeros(1, 32, 6, 6).contiguous(memory_format=torch.channels_last)
+    assert result_for(x, x) is x
+    with pytest.raises(ValueError, match="cannot hold"):
+        result_for(x, into)
 
 
 def test_a_workspace_gives_what_fits():

@@ -153,7 +153,8 @@ def test_inspect_says_what_a_checkpoint_is(command: Run, weights: Path, tiny_ast
     assert facts["config"]["embed_dim"] == 4
     assert facts["gmacs_256"] > 0
     assert "embed_dim" in command("inspect", weights)[1]
-    assert "16" in command("inspect", "ast-s-denoise")[1]
+    described = json.loads(command("inspect", "ast-s-denoise", "--json")[1])
+    assert (described["parameters"], described["config"]["embed_dim"]) == (list_models("denoise")[0].parameters, 16)
 
 
 def test_what_is_said_names_the_file_it_is_about(command: Run, weights: Path, tmp_path: Path) -> None:

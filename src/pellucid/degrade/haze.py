@@ -184,12 +184,13 @@ class Haze:
         if image.shape[1] == 1:
             here, there = here.mean(1, keepdim=True), there.mean(1, keepdim=True)
         airlight = here + (there - here) * aside
-        in_a_room = _numbers([sum(p.around) for p in params], image) > 0
-        if not in_a_room.any():
-            return (airlight * self._exposure(image, params)).clamp(max=1)
+        outdoors = (airlight * self._exposure(image, params)).clamp(max=1)
+        in_a_room = [float(any(p.around)) for p in params]
+        if not any(in_a_room):
+            return outdoors
         tint = airlight / airlight.amax(1, keepdim=True)
         room = (tint * to_srgb(_light_around(image, params))).clamp(max=1)
-        return torch.where(in_a_room, room, (airlight * self._exposure(image, params)).clamp(max=1))
+        return torch.where(_numbers(in_a_room, image) > 0, room, outdoors)
 
     def _exposure(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
         """By how much the haze is brighter (B, 1, 1, 1) than its colours say."""

@@ -73,12 +73,12 @@ def cosines(
     filters = dispatch.weights_of(depthwise)
     if norm is not None:
         x = dispatch.channels_last(x.to(dispatch.after_convolution(x)))
-        values = torch.empty_like(x) if into is None else into
+        values = dispatch.result_for(x, into)
         before = (*dispatch.weights_of_norm(norm), dispatch.numbers(x, NARROWEST), x, *dispatch.weights_of(linear))
         dispatch.run(SOURCE, "project_products", shape, *before, *filters, values, products, squares)
     else:
         qkv = dispatch.channels_last(linear(x))
-        values = qkv.new_empty(batch, height, width, dim).permute(0, 3, 1, 2) if into is None else into
+        values = dispatch.result_for(x, into, qkv.dtype)
         is_half = qkv.dtype == torch.bfloat16
         dispatch.run(SOURCE, "products", shape, is_half, qkv, *filters, values, products, squares)
     of_queries, of_keys = squares.sqrt().clamp_min(SHORTEST).unbind(1)

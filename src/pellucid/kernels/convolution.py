@@ -58,7 +58,7 @@ def add_product(x: Tensor, matrix: Tensor, y: Tensor, *, into: Tensor | None = N
     batch, channels, height, width = y.shape
     if matrix.shape != (batch, x.shape[1], channels) or x.shape[2:] != y.shape[2:]:
         raise ValueError(f"{tuple(matrix.shape)} does not fit {tuple(x.shape)} and {tuple(y.shape)}")
-    out = torch.empty_like(x) if into is None else into
+    out = dispatch.result_for(x, into)
     shape = (1, height, width, channels, x.shape[1], 1, 1, 0, height, width)
     for i in range(batch):
         dispatch.run(SOURCE, "forward", shape, y[i], matrix[i], None, x[i], out[i])

@@ -125,6 +125,20 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
+def result_for(x: Tensor, into: Tensor | None, dtype: torch.dtype | None = None) -> Tensor:
+    """Where a kernel writes an image of x's shape, and of its type or this one: ``into``, if that is given.
+
+    Raises:
+        ValueError: a kernel could not write there.
+    """
+    dtype = dtype or x.dtype
+    if into is None:
+        return _new_image(x, dtype)
+    if not _holds(into, x, dtype):
+        raise ValueError(f"{into.dtype} {tuple(into.shape)} cannot hold a result of {dtype} {tuple(x.shape)}")
+    return into
+
+
 class Workspace:
     """Images that nobody needs any more, and that kernels may write to, in one stage of a network.
 
@@ -143,18 +157,24 @@ class Workspace:
         """
         dtype = after_convolution(x)
         for i, image in enumerate([x, *self._free] if overwrite else self._free):
-            if (image.shape, image.dtype, image.device) == (x.shape, dtype, x.device) and _is_channels_last(image):
+            if _holds(image, x, dtype):
                 return x if image is x else self._free.pop(i - overwrite)
-        batch, channels, height, width = x.shape
-        return x.new_empty(batch, height, width, channels, dtype=dtype).permute(0, 3, 1, 2)
+        return _new_image(x, dtype)
 
     def take_back(self, x: Tensor) -> None:
         """Let an image be overwritten."""
         self._free.append(x)
 
 
-def _is_channels_last(x: Tensor) -> bool:
-    return x.is_meta or x.is_contiguous(memory_format=torch.channels_last)  # convolutions of stand-ins are not
+def _new_image(like: Tensor, dtype: torch.dtype) -> Tensor:
+    batch, channels, height, width = like.shape
+    return like.new_empty(batch, height, width, channels, dtype=dtype).permute(0, 3, 1, 2)
+
+
+def _holds(image: Tensor, like: Tensor, dtype: torch.dtype) -> bool:
+    """Whether an image has this shape and type, channels-last; convolutions of stand-ins are not."""
+    fits = (image.shape, image.dtype, image.device) == (like.shape, dtype, like.device)
+    return fits and (image.is_meta or image.is_contiguous(memory_format=torch.channels_last))
 
 
 def run(name: str, direction: str, *arguments: Tensor | int | float | tuple[int, ...] | None) -> None:

@@ -6,7 +6,6 @@ to their last; they run on PyTorch's operators wherever this does not.
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
@@ -65,7 +64,7 @@ def add(
         raise ValueError(f"{expand}, {depthwise} and {project} do not fit {tuple(x.shape)}")
     if refine is not None and refine.shape not in ((dim, 1, 3, 3), (len(refine), len(refine), 3, 3)):
         raise ValueError(f"filters {tuple(refine.shape)} do not fit {tuple(x.shape)}")
-    out = torch.empty_like(x) if into is None else into
+    out = dispatch.result_for(x, into)
     refined, seen = (0, 0) if refine is None else refine.shape[:2]
     shape = (batch, height, width, dim, hidden, refined, seen)
     filters = None if refine is None else refine.float().contiguous()

@@ -75,7 +75,7 @@ def add(
     scale = head_dim**-0.5
     weights = torch.cat([query.weight * scale, key_value.weight]).float()
     biases = torch.cat([_bias_of(query) * scale, _bias_of(key_value)]).float()
-    out = torch.empty_like(x) if into is None else into
+    out = dispatch.result_for(x, into)
     shape = (batch, height, width, windows.heads, head_dim, windows.window, windows.shift)
     norms = dispatch.weights_of_norm(norm)
     before = (mixture.float().contiguous(), squared, *norms, dispatch.numbers(x, NARROWEST), x, weights, biases)
