@@ -8,7 +8,7 @@ from PIL import Image
 
 from pellucid.data import PhotoCache, Prefetcher, SyntheticPairs
 from pellucid.data.augment import SYMMETRIES, symmetry
-from pellucid.degrade import GaussianNoise
+from pellucid.degrade import GaussianNoise, compose
 from pellucid.errors import ConfigError
 
 SIZES = ((40, 50), (33, 32), (90, 60))
@@ -80,6 +80,15 @@ def test_some_crops_are_retouched_before_they_are_degraded(photos: PhotoCache) -
     assert changed.float().mean().item() == pytest.approx(0.4, abs=0.15)
     assert torch.equal(degraded, clean)
     assert 0 <= clean.min() < clean.max() <= 1
+
+
+def test_decoys_belong_to_what_is_to_come_out(photos: PhotoCache) -> None:
+    plain = SyntheticPairs(photos, GaussianNoise(low=0, high=0)).batch(range(100), 32)[1]
+    decoys = compose({"defocus": {"probability": 0.4, "radius": (3.0, 4.0)}})
+    degraded, clean = SyntheticPairs(photos, GaussianNoise(low=0, high=0), decoys=decoys).batch(range(100), 32)
+    changed = (clean != plain).flatten(1).any(1)
+    assert changed.float().mean().item() == pytest.approx(0.4, abs=0.15)
+    assert torch.equal(degraded, clean)
 
 
 def test_large_photos_are_chosen_more_often(tmp_path: Path) -> None:

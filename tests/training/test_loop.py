@@ -67,12 +67,13 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(config: TrainConfig, k
     assert same(resumed, undisturbed)
 
 
-@pytest.mark.parametrize("change", ["mixup", "paired", "frozen"])
-def test_so_does_one_with_mixup_pairs_or_frozen_parts(config: TrainConfig, change: str) -> None:
+@pytest.mark.parametrize("change", ["mixup", "paired", "frozen", "detection"])
+def test_so_does_one_with_mixup_pairs_frozen_parts_or_detection(config: TrainConfig, change: str) -> None:
     changed = {
         "mixup": replace(config, mixup=1.2),
         "paired": paired(config),
         "frozen": replace(config, network=replace(config.network, freeze=("encoder",))),
+        "detection": replace(config, detection=0.5),
     }[change]
     undisturbed = weights(train(replace(changed, out=config.out / "a")))
     disturbed = replace(changed, out=config.out / "b")
@@ -121,6 +122,13 @@ def test_the_result_says_what_it_is(config: TrainConfig) -> None:
 def test_weights_trained_on_shrunk_photos_say_so(config: TrainConfig) -> None:
     weights = train(replace(config, data=replace(config.data, longest=40)))
     assert load_network(weights).working_side == 40
+
+
+def test_what_learns_to_detect_is_trained_otherwise(config: TrainConfig) -> None:
+    without = weights(train(replace(config, out=config.out / "a")))
+    with_it = weights(train(replace(config, out=config.out / "b", detection=0.5)))
+    assert with_it.keys() == without.keys()
+    assert not same(with_it, without)
 
 
 def test_training_lowers_the_loss(config: TrainConfig) -> None:

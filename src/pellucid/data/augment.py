@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pellucid.data.photos import to_float
-from pellucid.degrade.base import uniform
+from pellucid.degrade.base import log_uniform, uniform
 
 SYMMETRIES = 8
 
@@ -56,9 +56,10 @@ class Crop:
 def retouched(image: Tensor, rng: torch.Generator) -> Tensor:
     """Another gamma, tint, black and saturation for a picture (..., C, H, W) in [0, 1], such as people give theirs."""
     channels = image.shape[-3]
-    gamma, saturation = uniform(rng, 0.75, 1.33), uniform(rng, 0.5, 1.5)
-    gains, blacks = ([uniform(rng, low, high) for _ in range(channels)] for low, high in ((0.85, 1.0), (0.0, 0.08)))
-    gain, black = (torch.tensor(values, device=image.device)[:, None, None] for values in (gains, blacks))
-    grey = image.mean(-3, keepdim=True)
+    gamma, saturation = log_uniform(rng, 0.7, 2.0), uniform(rng, 0.5, 1.5)
+    faded = 0.2 * uniform(rng, 0.0, 1.0) ** 2  # a matte print's blacks
+    gains, tints = ([uniform(rng, low, high) for _ in range(channels)] for low, high in ((0.85, 1.0), (0.0, 0.06)))
+    gain, tint = (torch.tensor(values, device=image.device)[:, None, None] for values in (gains, tints))
+    grey, black = image.mean(-3, keepdim=True), faded + tint
     vivid = (grey + saturation * (image - grey)).clamp(0, 1)
     return black + (gain - black) * vivid**gamma

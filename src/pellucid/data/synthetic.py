@@ -31,6 +31,7 @@ class SyntheticPairs:
         *,
         desaturate: float = 0.0,
         retouch: float = 0.0,
+        decoys: Degradation | None = None,
     ) -> None:
         """Degrade these photographs.
 
@@ -41,6 +42,7 @@ class SyntheticPairs:
             device: where the crops are degraded.
             desaturate: share of the crops that lose their colour before they are degraded, in [0, 1].
             retouch: share of the crops whose tones are changed before that, in [0, 1].
+            decoys: what is done to the crops before they are degraded, and stays in the target.
         """
         self.photos = photos
         self.degradation = degradation
@@ -48,6 +50,7 @@ class SyntheticPairs:
         self.device = torch.device(device)
         self.desaturate = desaturate
         self.retouch = retouch
+        self.decoys = decoys
 
     def __len__(self) -> int:
         """How many photographs."""
@@ -67,6 +70,8 @@ class SyntheticPairs:
         """See ``Source``."""
         rngs = [generator(self.seed, index) for index in indices]
         clean = torch.stack([self._clean(rng, patch) for rng in rngs]).to(self.device)
+        if self.decoys:
+            clean = self.decoys.apply(clean, [self.decoys.sample(rng) for rng in rngs])
         params = [self.degradation.sample(rng) for rng in rngs]
         return self.degradation.apply(clean, params), clean
 

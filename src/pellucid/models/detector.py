@@ -52,5 +52,10 @@ def pooled_features(network: nn.Module, images: Tensor) -> Tensor:
     The network must have ``encode``, as AST has: these are the last encoder stage and the bottleneck.
     """
     deepest, skips = network.encode(images)  # pyright: ignore[reportCallIssue]
+    return pool(deepest, skips)
+
+
+def pool(deepest: Tensor, skips: list[Tensor]) -> Tensor:
+    """``pooled_features`` from what ``encode`` gives."""
     stages = [stage.float().flatten(2) for stage in (skips[-1], deepest)]
     return torch.cat([pooled for stage in stages for pooled in (stage.mean(2), stage.std(2, correction=0))], 1)

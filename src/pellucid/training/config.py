@@ -63,6 +63,8 @@ class DataConfig(_Strict):
             colour learns black and white as well; with ``degrade``.
         retouch: share of clean photographs whose tones are changed first, by ``augment.retouched``: what people do to
             theirs is no haze; with ``degrade``.
+        decoys: what looks like a degradation and is none, such as blades of grass beside rain: done to clean
+            photographs before ``degrade``, and part of what is to come out; as ``degrade``, and with it.
         longest: photographs are shrunk to this longer side, and so are those that the weights will restore: for what
             only the whole scene shows, such as haze. With ``degrade``.
         cache_gb: memory for decoded pictures, of training and as much again of validation, on each process; the
@@ -81,6 +83,7 @@ class DataConfig(_Strict):
     grey: bool = False
     desaturate: float = 0.0
     retouch: float = 0.0
+    decoys: Degradations = field(default_factory=dict[str, dict[str, Any]])
     longest: int | None = None
     cache_gb: float = 4.0
     cache_on_device: bool = False
@@ -93,12 +96,12 @@ class DataConfig(_Strict):
         for name in ("desaturate", "retouch"):
             if getattr(self, name) > 1:
                 raise ConfigError(f"{name} must be at most 1, not {getattr(self, name)}")
-        for name in ("desaturate", "retouch", "longest"):
+        for name in ("desaturate", "retouch", "decoys", "longest"):
             if getattr(self, name) and self.degrade is None:
                 raise ConfigError(f"data.{name} is for clean photographs, not for pairs")
         if self.workers is not None and self.workers > MOST_WORKERS:
             raise ConfigError(f"workers must be at most {MOST_WORKERS}, not {self.workers}")
-        for degradations in (self.degrade, *self.val_degrade.values()):
+        for degradations in (self.degrade, self.decoys, *self.val_degrade.values()):
             if degradations is not None:
                 compose(degradations)
         if self.degrade is not None and self.val is not None and not self.val_degrade:
@@ -192,6 +195,8 @@ class TrainConfig(_Strict):
             ``best.safetensors`` (the averaged weights, newest and best), ``log.csv`` and TensorBoard's files.
         licence: of the weights; stored in them.
         loss: weights of the losses that are added up: charbonnier, l1, l2, psnr, fft, edge.
+        detection: weight of the error in telling degraded samples from clean ones by the features that a detector
+            weighs (``training.probe``); 0: it is not learnt. Some samples must be clean.
         mixup: α of Beta(α, α) for blending every other sample with another (``data.MixUp``); None: never.
         ema: decay of the running average of the weights, which is what validation and users see; it rises to
             this as step / (step + 10).
@@ -214,6 +219,7 @@ class TrainConfig(_Strict):
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     licence: str = "not stated"
     loss: dict[str, float] = field(default_factory=lambda: {"charbonnier": 1.0})
+    detection: float = 0.0
     mixup: float | None = None
     ema: float = 0.999
     precision: str = "auto"
@@ -227,7 +233,7 @@ class TrainConfig(_Strict):
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "every", "threads")
-        _at_least(self, 0, "rollbacks", "seed", "ema")
+        _at_least(self, 0, "rollbacks", "seed", "ema", "detection")
         _above_zero(self, "mixup")
         _expand_home(self, "out")
         if self.ema >= 1:

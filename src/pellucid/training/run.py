@@ -28,6 +28,7 @@ from pellucid.training.average import WeightAverage, whole
 from pellucid.training.config import TrainConfig, as_tree, flattened
 from pellucid.training.losses import weighted_sum
 from pellucid.training.network import start_network
+from pellucid.training.probe import Probed, detection_loss
 from pellucid.training.schedule import learning_rate, position, stage_ends
 from pellucid.training.watch import LossWatch
 
@@ -59,9 +60,10 @@ class Run:
         self._fabric, self._config, self._source = fabric, config, source
         self._module = start_network(config, source.channels)
         self._averaged = copy.deepcopy(self._module).to(fabric.device).eval()
+        self._trained = _with_probe(self._module, config)
         if config.compile:
-            self._module.compile()
-        self._network = fabric.setup_module(self._module)
+            self._trained.compile()
+        self._network = fabric.setup_module(self._trained)
         trained = [parameter for parameter in self._network.parameters() if parameter.requires_grad]
         self._optimizer = fabric.setup_optimizers(torch.optim.AdamW(trained))
         self._average = WeightAverage(self._module)
@@ -107,7 +109,7 @@ class Run:
             degraded, clean = self._next_batch()
             with fabric.no_backward_sync(network, enabled=micro < at.stage.accumulate - 1):
                 with self.timed("forward"):
-                    loss = self._criterion(network(degraded), clean)
+                    loss = self._loss(degraded, clean)
                 with self.timed("backward"):
                     fabric.backward(loss / at.stage.accumulate)
             losses.append(loss.detach())
@@ -120,6 +122,12 @@ class Run:
         with self.timed("average"):
             self._average.update(self._module, decay=min(config.ema, self.step / (self.step + 10)))
         self._uninspected.append(torch.stack([torch.stack(losses).mean(), whole(norm.detach())]))
+
+    def _loss(self, degraded: Tensor, clean: Tensor) -> Tensor:
+        if not self._config.detection:
+            return self._criterion(self._network(degraded), clean)
+        restored, log_odds = self._network(degraded)
+        return self._criterion(restored, clean) + self._config.detection * detection_loss(log_odds, degraded, clean)
 
     def inspect(self, *, stop: bool = False) -> tuple[str | None, bool]:
         """Look at the losses since the last time: what is wrong with them, and whether any process wants to stop.
@@ -199,8 +207,8 @@ class Run:
             state: dict[str, Any] = torch.load(last, weights_only=True, map_location="cpu")
             if is_resumed:
                 self._compare(last, state["config"])
-            set_model_state_dict(self._module, state["network"], options=WHOLE)
-            set_optimizer_state_dict(self._module, self._optimizer.optimizer, state["optimizer"], options=WHOLE)
+            set_model_state_dict(self._trained, state["network"], options=WHOLE)
+            set_optimizer_state_dict(self._trained, self._optimizer.optimizer, state["optimizer"], options=WHOLE)
             self._average.load(state["average"])
             self._fabric.strategy.precision.load_state_dict(state["precision"])
             self._watch.load(state["watch"])
@@ -224,8 +232,8 @@ class Run:
     def _state(self) -> dict[str, Any]:
         return {
             "config": as_tree(self._config),
-            "network": get_model_state_dict(self._module, options=WHOLE),
-            "optimizer": get_optimizer_state_dict(self._module, self._optimizer.optimizer, options=WHOLE),
+            "network": get_model_state_dict(self._trained, options=WHOLE),
+            "optimizer": get_optimizer_state_dict(self._trained, self._optimizer.optimizer, options=WHOLE),
             "average": {name: value.cpu() for name, value in self._average.full().items()},
             "precision": self._fabric.strategy.precision.state_dict(),
             "watch": self._watch.state(),
@@ -247,8 +255,8 @@ class Run:
             log.warning("resumed with %s %s instead of %s", name, new, old)
 
     def _start_again(self) -> None:
-        initial = start_network(self._config, self._source.channels)
-        set_model_state_dict(self._module, initial.state_dict(), options=WHOLE)
+        initial = _with_probe(start_network(self._config, self._source.channels), self._config)
+        set_model_state_dict(self._trained, initial.state_dict(), options=WHOLE)
         self._optimizer.state.clear()
         self._average = WeightAverage(self._module)
         self._watch.forget()
@@ -288,6 +296,10 @@ class Run:
         if workers is None:
             return 4 if self._fabric.device.type != "cpu" else 0
         return workers
+
+
+def _with_probe(network: nn.Module, config: TrainConfig) -> nn.Module:
+    return Probed(network) if config.detection else network
 
 
 def _first_line(error: Exception) -> str:

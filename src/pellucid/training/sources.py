@@ -33,8 +33,15 @@ def open_source(config: TrainConfig, device: torch.device) -> Source:
     else:
         _warn_of_pairs(data.train)
         photos = PhotoCache(clean_photos(data.train), data.cache_bytes, where, data.grey, data.longest)
-        tones = {"desaturate": data.desaturate, "retouch": data.retouch}
-        source = SyntheticPairs(photos, compose(data.degrade), config.seed, device, **tones)
+        source = SyntheticPairs(
+            photos,
+            compose(data.degrade),
+            config.seed,
+            device,
+            desaturate=data.desaturate,
+            retouch=data.retouch,
+            decoys=compose(data.decoys),
+        )
     for patch in {stage.patch for stage in config.stages}:
         source.check_patch(patch)
     return MixUp(source, config.mixup, config.seed) if config.mixup else source

@@ -164,8 +164,7 @@ class AST(nn.Module):
         self.apply(_initialise)
 
     def forward(self, image: Tensor) -> Tensor:
-        residual = self.decode(*self.encode(image))
-        return image + residual[..., : image.shape[-2], : image.shape[-1]]
+        return self.decode(image, *self.encode(image))
 
     def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What the bottleneck makes of an image, (B, 16C, H/16, W/16), and the features of the encoder's stages.
@@ -182,12 +181,12 @@ class AST(nn.Module):
             x = downsample(x)
         return self.bottleneck(x), skips
 
-    def decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
-        """What to add to the padded image, from what ``encode`` gives; empties ``skips``, for memory's sake."""
+    def decode(self, image: Tensor, x: Tensor, skips: list[Tensor]) -> Tensor:
+        """The image restored, from what ``encode`` makes of it; empties ``skips``, for memory's sake."""
         for upsample, stage in zip(self.upsample, self.decoder, strict=True):
             x = stage(torch.cat([upsample(x), skips.pop()], dim=1), owned=True)
-        residual: Tensor = self.output(x)
-        return residual
+        residual = self.output(x)
+        return image + residual[..., : image.shape[-2], : image.shape[-1]]
 
 
 def _encoder_stage(config: ASTConfig, width: int, drops: list[float]) -> Stage:
