@@ -73,7 +73,7 @@ def main() -> None:
     data = RECIPES[arguments.recipe](arguments.data, arguments.val, Path("unused")).data
     assert data.degrade is not None
     degrade = of_whole_scenes(always(data.degrade))
-    detector = fit_detector(restorer, clean_photos(arguments.data), degrade, views=arguments.views)
+    detector = fit_detector(restorer, clean_photos(arguments.data), degrade, decoys=data.decoys, views=arguments.views)
 
     paths = clean_photos(arguments.val)
     photos = [read_photo(path).pixels for path in paths]

@@ -24,7 +24,13 @@ RANGE_OF_SIZES = 1.5  # views of others are shrunk by up to so much: by as much,
 
 
 def fit_detector(
-    restorer: Restorer, photos: Sequence[Path], degrade: Degradations, *, views: int = 6, seed: int = 0
+    restorer: Restorer,
+    photos: Sequence[Path],
+    degrade: Degradations,
+    *,
+    decoys: Degradations | None = None,
+    views: int = 6,
+    seed: int = 0,
 ) -> Detector:
     """Find what tells degraded photos from clean ones in the features of a network.
 
@@ -35,15 +41,17 @@ def fit_detector(
         restorer: of the network, which must have ``encode``.
         photos: clean ones, not those by which the result is to be judged.
         degrade: what ``compose`` takes.
+        decoys: the same, of what is done to both: what looks degraded and is not.
         views: from each photo.
         seed: of views and degradations.
     """
-    degradation, rng = compose(degrade), torch.Generator().manual_seed(seed)
+    degradation, decoy, rng = compose(degrade), compose(decoys or {}), torch.Generator().manual_seed(seed)
     features: list[Tensor] = []
     for path in photos:
         pixels = read_photo(path).pixels
         for _ in range(views):
             clean = retouched(_view(pixels, restorer.working_side, rng), rng)
+            clean = decoy.apply(clean, [decoy.sample(rng)])
             degraded = degradation.apply(clean, [degradation.sample(rng)])
             features += [restorer.features(view[0].permute(1, 2, 0).numpy()) for view in (clean, degraded)]
     labels = torch.tensor([0.0, 1.0]).repeat(len(features) // 2)
