@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def degrade(
     inputs: options.Inputs,
     output: options.Output = None,
-    haze: Annotated[str | None, typer.Option(help="light, medium, dense or any.")] = None,
+    haze: Annotated[str | None, typer.Option(help="light, medium, dense, smoke or any.")] = None,
     rain: Annotated[str | None, typer.Option(help="drizzle, medium, heavy or any.")] = None,
     raindrop: Annotated[str | None, typer.Option(help="few, many, defocused or any.")] = None,
     defocus: Annotated[str | None, typer.Option(help="slight, medium, strong or any.")] = None,
