@@ -12,6 +12,7 @@ from pellucid.degrade.base import Degradation, chance
 from pellucid.degrade.blur import DEFOCUS_LEVELS, MOTION_LEVELS, DefocusBlur, MotionBlur
 from pellucid.degrade.camera import CAMERA_NOISE_LEVELS, CameraNoise
 from pellucid.degrade.compression import Jpeg, WebP
+from pellucid.degrade.glow import Glow
 from pellucid.degrade.grass import Grass
 from pellucid.degrade.haze import HAZE_LEVELS, Haze
 from pellucid.degrade.noise import GaussianNoise
@@ -21,6 +22,7 @@ from pellucid.errors import ConfigError, did_you_mean
 
 DEGRADATIONS: dict[str, Degradation] = {  # with the strengths to train on, in the order in which they happen to a photo
     "grass": Grass(),
+    "glow": Glow(),
     "haze": Haze(),
     "rain": RainStreaks(),
     "raindrop": Raindrops(),

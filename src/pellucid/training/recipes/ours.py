@@ -99,7 +99,11 @@ def raindrop(train: Path, val: Path | None, out: Path) -> TrainConfig:
         "raindrop": {"coverage": (0.2, 0.4), "radius": (20.0, 36.0), "defocus": (4.0, 12.0), **small}
     }
     levels = _levels("raindrop", "few", "many", "defocused", **small) | {"large": large}
-    data = _clean(train, val, degrade, levels, crop=256, longest=384, retouch=0.3)
+    decoys: Degradations = {  # tufts, and what is out of focus
+        "grass": {"probability": 0.15, "length": (2.0, 20.0)},
+        "defocus": {"probability": 0.15},
+    }
+    data = _clean(train, val, degrade, levels, crop=256, longest=384, retouch=0.3, decoys=decoys)
     stages = (Stage(patch=160, batch=3, iterations=10500),)
     return _config("raindrop", data, out, start=DERAIN, stages=stages, detection=0.5)
 
@@ -115,8 +119,9 @@ def dehaze(train: Path, val: Path | None, out: Path) -> TrainConfig:
         one core, from weights of 38,000 steps of earlier runs. Seen by us.
     """
     degrade: Degradations = {"haze": {"probability": 0.65, "optical_depth": (0.2, 2.8), "patchiness": (0.0, 0.8)}}
+    decoys: Degradations = {"glow": {"probability": 0.15}}
     levels = _levels("haze", "light", "medium", "dense", "smoke")
-    data = _clean(train, val, degrade, levels, crop=None, longest=144, retouch=0.5)
+    data = _clean(train, val, degrade, levels, crop=None, longest=144, retouch=0.5, decoys=decoys)
     stages = (Stage(patch=80, batch=9, iterations=12000),)
     # decibels alone would reward a network that never does anything; a few make it surer where nothing is to be done
     loss = {"charbonnier": 1.0, "psnr": 0.005}
