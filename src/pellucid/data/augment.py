@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pellucid.data.photos import to_float
-from pellucid.degrade.base import log_uniform, uniform
+from pellucid.degrade.base import chance, log_uniform, uniform
 
 SYMMETRIES = 8
 
@@ -57,7 +57,7 @@ def retouched(image: Tensor, rng: torch.Generator) -> Tensor:
     """Another gamma, tint, black and saturation for a picture (..., C, H, W) in [0, 1], such as people give theirs."""
     channels = image.shape[-3]
     gamma, saturation = log_uniform(rng, 0.7, 3.0), uniform(rng, 0.5, 1.5)
-    faded = 0.2 * uniform(rng, 0.0, 1.0) ** 2  # a matte print's blacks
+    faded = uniform(rng, 0.04, 0.16) if chance(rng, 0.2) else 0.0  # blacks as of a matte print
     gains, tints = ([uniform(rng, low, high) for _ in range(channels)] for low, high in ((0.85, 1.0), (0.0, 0.06)))
     gain, tint = (torch.tensor(values, device=image.device)[:, None, None] for values in (gains, tints))
     grey, black = image.mean(-3, keepdim=True), faded + tint
