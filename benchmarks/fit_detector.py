@@ -3,9 +3,9 @@
     python benchmarks/fit_detector.py runs/derain/model.safetensors derain --data PHOTOS --val OTHER_PHOTOS
 
 It is fitted to the photos of ``--data`` and to what the recipe does to them. Its threshold lets 2 % pass of what the
-recipe makes of the photos of ``--val`` to validate on, or fewer where all of these photos themselves pass with fewer: who
-asks for a restoration should get it. Prints how many photos
-pass, the clean ones that the network would change most and do not, and writes the detector into the weights file.
+recipe makes of the photos of ``--val`` to validate on, or fewer where all of these photos themselves pass with fewer:
+who asks for a restoration should get it. Prints how many photos pass, the clean ones that the network would change
+most and do not, and writes the detector into the weights file.
 """
 
 import argparse
