@@ -42,3 +42,13 @@ def test_it_grows_on_pictures_of_any_size(size: tuple[int, int]) -> None:
     result = grown(torch.full((1, 3, *size), 0.5))
     assert result.isfinite().all()
     assert 0 <= result.min() <= result.max() <= 1
+
+
+def test_layers_have_colours_of_their_own() -> None:
+    image = torch.full((1, 3, 96, 96), 0.5)
+
+    def hues(pale: float) -> float:
+        seen = grown(image, pale=(pale, pale), layers=(6, 6), **LAWN)[0]
+        return (seen[2] / seen[1]).std().item()
+
+    assert hues(1.0) > 2 * hues(0.0)

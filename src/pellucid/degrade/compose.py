@@ -12,16 +12,20 @@ from pellucid.degrade.base import Degradation, chance
 from pellucid.degrade.blur import DEFOCUS_LEVELS, MOTION_LEVELS, DefocusBlur, MotionBlur
 from pellucid.degrade.camera import CAMERA_NOISE_LEVELS, CameraNoise
 from pellucid.degrade.compression import Jpeg, WebP
+from pellucid.degrade.dusk import Dusk
 from pellucid.degrade.glow import Glow
 from pellucid.degrade.grass import Grass
 from pellucid.degrade.haze import HAZE_LEVELS, Haze
 from pellucid.degrade.noise import GaussianNoise
 from pellucid.degrade.rain import RAIN_LEVELS, RainStreaks
 from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
+from pellucid.degrade.stretch import Stretch
 from pellucid.errors import ConfigError, did_you_mean
 
 DEGRADATIONS: dict[str, Degradation] = {  # with the strengths to train on, in the order in which they happen to a photo
+    "stretch": Stretch(),
     "grass": Grass(),
+    "dusk": Dusk(),
     "glow": Glow(),
     "haze": Haze(),
     "rain": RainStreaks(),

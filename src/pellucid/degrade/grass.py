@@ -22,7 +22,7 @@ class GrassParams:
         directions: of each layer, in degrees from the vertical.
         length, width: of a blade in pixels, as standard deviations.
         contrast: standard deviation of the logarithm of the light.
-        colour: of the blades, red, green and blue, the greatest 1.
+        colours: of each layer's blades, red, green and blue in [0, 1].
         cover: from -1, hardly anywhere, to 1, nearly everywhere.
         seed: of the single blades and where they grow.
     """
@@ -31,7 +31,7 @@ class GrassParams:
     length: float
     width: float
     contrast: float
-    colour: tuple[float, float, float]
+    colours: tuple[tuple[float, float, float], ...]
     cover: float
     seed: int
 
@@ -40,8 +40,9 @@ class GrassParams:
 class Grass:
     """Layers of long bright blades in front of each other, with dark gaps, from green to the yellow and brown of straw.
 
-    Noise smeared along each layer's direction, of which the brightest layer is seen; the picture is multiplied by the
-    exponential of it: bright blades are as bright as it was, the gaps darker. Rain adds light, in one direction.
+    Noise smeared along each layer's direction, of which the brightest layer is seen, in its colour; the picture is
+    multiplied by the exponential of it: bright blades are as bright as it was, the gaps darker. Rain adds light, in one
+    direction.
 
     Each attribute is a range (low, high).
 
@@ -49,6 +50,7 @@ class Grass:
         layers: how many directions.
         angle, spread: mean of their directions, and their standard deviation, in degrees.
         length, width: of a blade in pixels; as likely to double as to halve.
+        pale: how far towards white single layers go, in [0, 1].
         contrast, cover: as in ``GrassParams``.
     """
 
@@ -57,6 +59,7 @@ class Grass:
     spread: tuple[float, float] = (4.0, 40.0)
     length: tuple[float, float] = (6.0, 30.0)
     width: tuple[float, float] = (0.4, 1.4)
+    pale: tuple[float, float] = (0.0, 0.6)
     contrast: tuple[float, float] = (0.15, 0.7)
     cover: tuple[float, float] = (-0.5, 1.5)
 
@@ -64,25 +67,26 @@ class Grass:
         """Draw the parameters for one image."""
         angle, spread = uniform(rng, *self.angle), uniform(rng, *self.spread)
         turns = torch.randn(integer(rng, *self.layers), generator=rng, dtype=torch.float64).tolist()
+        common, pale = _colour(rng), uniform(rng, *self.pale)
         return GrassParams(
             directions=tuple(angle + spread * turn for turn in turns),
             length=log_uniform(rng, *self.length),
             width=log_uniform(rng, *self.width),
             contrast=uniform(rng, *self.contrast),
-            colour=_colour(rng),
+            colours=tuple(_variant(common, pale, rng) for _ in turns),
             cover=uniform(rng, *self.cover),
             seed=seed(rng),
         )
 
     def apply(self, image: Tensor, params: Sequence[GrassParams]) -> Tensor:
         """Let it grow on (B, C, H, W) in [0, 1]; the result is in [0, 1]."""
-        blades = torch.cat([_blades(image[i : i + 1], p) for i, p in enumerate(params)])
+        seen = [_blades(image[i : i + 1], p) for i, p in enumerate(params)]
+        blades, colour = (torch.cat(parts) for parts in zip(*seen, strict=True))
         y, x = scene_axes([Window()] * len(params), image)
         meadow = smooth_noise([p.seed for p in params], y, x, cells=2)[:, None].to(image.dtype)
         meadow = (_EDGE * (meadow + per_image([p.cover for p in params], image))).sigmoid()
         contrast = per_image([p.contrast for p in params], image)
-        colour = torch.tensor([p.colour for p in params], dtype=image.dtype, device=image.device)[:, :, None, None]
-        grown = image.mean(1, keepdim=True) * (colour if image.shape[1] == 3 else 1)
+        grown = image.mean(1, keepdim=True) * (colour if image.shape[1] == 3 else colour.amax(1, keepdim=True))
         return (torch.lerp(image, grown, _OPAQUE * meadow) * (contrast * meadow * (blades - 1)).exp()).clamp(0, 1)
 
 
@@ -92,8 +96,15 @@ def _colour(rng: torch.Generator) -> tuple[float, float, float]:
     return red / most, green / most, blue / most
 
 
-def _blades(image: Tensor, params: GrassParams) -> Tensor:
-    """Layers of smeared noise, of which the brightest is seen: (1, 1, H, W), mean 0 and standard deviation 1."""
+def _variant(colour: tuple[float, float, float], pale: float, rng: torch.Generator) -> tuple[float, float, float]:
+    """A layer's own colour: darker, and up to so much paler."""
+    white, shade = pale * uniform(rng, 0.0, 1.0), uniform(rng, 0.5, 1.0)
+    red, green, blue = (shade * (channel + white * (1 - channel)) for channel in colour)
+    return red, green, blue
+
+
+def _blades(image: Tensor, params: GrassParams) -> tuple[Tensor, Tensor]:
+    """Layers of smeared noise, the brightest seen: (1, 1, H, W), mean 0 and deviation 1; their colours (1, 3, H, W)."""
     height, width = image.shape[2:]
     layers = len(params.directions)
     like = torch.empty((1, layers, height, width), device=image.device)
@@ -106,5 +117,7 @@ def _blades(image: Tensor, params: GrassParams) -> Tensor:
     passed = (-2 * math.pi**2 * ((along * params.length) ** 2 + (across * params.width) ** 2)).exp()
     smeared = torch.fft.irfft2(torch.fft.rfft2(noise) * passed, s=(height, width))
     smeared = smeared / smeared.std((1, 2), keepdim=True, correction=0).clamp(min=1e-6)
-    seen = smeared.amax(0)
-    return ((seen - seen.mean()) / seen.std(correction=0).clamp(min=1e-6)).to(image.dtype)[None, None]
+    seen, layer = smeared.max(0)
+    seen = (seen - seen.mean()) / seen.std(correction=0).clamp(min=1e-6)
+    colours = torch.tensor(params.colours, device=image.device)[layer].permute(2, 0, 1)
+    return seen.to(image.dtype)[None, None], colours.to(image.dtype)[None]
