@@ -42,7 +42,8 @@ def main() -> None:
 
     pixels = read_photo(arguments.photo).pixels.astype(np.float32) / 255
     before, after = (
-        Restorer(network, precision="fp32").restore_array(pixels) for network in (trained, load_network(path))
+        Restorer(network, precision="fp32", keep_clean=False).restore_array(pixels)
+        for network in (trained, load_network(path))
     )
     error = np.sqrt(np.square(before - after).mean()) * 255
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {notes}; {error:.3f} grey levels RMS from what was trained")

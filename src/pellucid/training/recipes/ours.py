@@ -80,7 +80,7 @@ def derain(train: Path, val: Path | None, out: Path) -> TrainConfig:
         runs. Seen by us.
     """
     degrade: Degradations = {"rain": {"probability": 0.7, "tint": (0.0, 0.4)}}
-    decoys: Degradations = {"grass": {"probability": 0.25}, "rain": NO_RAIN}
+    decoys: Degradations = {"stretch": {"probability": 0.3}, "grass": {"probability": 0.25}, "rain": NO_RAIN}
     levels = _levels("rain", "drizzle", "medium", "heavy")
     data = _clean(train, val, degrade, levels, retouch=0.3, decoys=decoys)
     return _config("derain", data, out, start=DENOISE, stages=_growing(9000, 500), lr=5e-4, detection=0.5)
@@ -119,7 +119,12 @@ def dehaze(train: Path, val: Path | None, out: Path) -> TrainConfig:
         one core, from weights of 38,000 steps of earlier runs. Seen by us.
     """
     degrade: Degradations = {"haze": {"probability": 0.65, "optical_depth": (0.2, 2.8), "patchiness": (0.0, 0.8)}}
-    decoys: Degradations = {"glow": {"probability": 0.15}}
+    streaks = {"length": (5.0, 50.0), "width": (0.6, 2.5)}  # of pictures so small
+    decoys: Degradations = {
+        "dusk": {"probability": 0.12},
+        "glow": {"probability": 0.12},
+        "rain": {**NO_RAIN, "probability": 0.06, **streaks},
+    }
     levels = _levels("haze", "light", "medium", "dense", "smoke")
     data = _clean(train, val, degrade, levels, crop=None, longest=144, retouch=0.5, decoys=decoys)
     stages = (Stage(patch=80, batch=9, iterations=12000),)
