@@ -1,5 +1,6 @@
 """What every degradation is: parameters drawn for one image, and a deterministic use of them on a batch."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -51,6 +52,12 @@ def chance(rng: torch.Generator, probability: float) -> bool:
 def seed(rng: torch.Generator) -> int:
     """A seed for what ``apply`` draws itself."""
     return int(torch.randint(2**62, (), generator=rng))
+
+
+def tinted(brightness: float, tint: float) -> tuple[float, float, float]:
+    """A light's red, green and blue, the strongest so bright; tint is from -1, blue, to 1, red."""
+    red, blue = brightness * min(1.0, 1 + tint), brightness * min(1.0, 1 - tint)
+    return red, math.sqrt(red * blue), blue
 
 
 def per_image(values: Sequence[float], like: Tensor) -> Tensor:

@@ -1,13 +1,12 @@
 """A sky at dusk or at night above a dark skyline: for what must not take every gradient for haze."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pellucid.degrade.base import chance, log_uniform, per_image, seed, uniform
+from pellucid.degrade.base import chance, log_uniform, per_image, seed, tinted, uniform
 from pellucid.degrade.fields import Window, scene_axes, smooth_noise
 
 _EDGE = 0.004  # of the picture's longer side: how sharp the skyline is
@@ -59,8 +58,8 @@ class Dusk:
         return DuskParams(
             skyline=uniform(rng, *self.skyline),
             fall=log_uniform(rng, *self.fall),
-            zenith=_colour(log_uniform(rng, *self.zenith), uniform(rng, -0.8, 0.2)),
-            glow=_colour(log_uniform(rng, *self.glow), warmth),
+            zenith=tinted(log_uniform(rng, *self.zenith), uniform(rng, -0.8, 0.2)),
+            glow=tinted(log_uniform(rng, *self.glow), warmth),
             ground=uniform(rng, *self.ground),
             seed=seed(rng),
         )
@@ -80,9 +79,3 @@ class Dusk:
         colour = colour if image.shape[1] == 3 else colour.mean(1, keepdim=True)
         ground = image * per_image([p.ground for p in params], image)
         return torch.lerp(ground, colour.to(image), sky.to(image)).clamp(0, 1)
-
-
-def _colour(brightness: float, tint: float) -> tuple[float, float, float]:
-    """From -1, blue, to 1, red."""
-    red, blue = brightness * min(1.0, 1 + tint), brightness * min(1.0, 1 - tint)
-    return red, math.sqrt(red * blue), blue

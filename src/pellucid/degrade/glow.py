@@ -1,13 +1,12 @@
 """Light that falls off around lamps, the sun or the horizon: for what must not take every gradient for haze."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pellucid.degrade.base import integer, log_uniform, uniform
+from pellucid.degrade.base import integer, log_uniform, tinted, uniform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +57,13 @@ class Glow:
 
     def _light(self, rng: torch.Generator) -> Light:
         tint, brightness = uniform(rng, *self.tint), uniform(rng, *self.brightness)
-        red, blue = min(1.0, 1 + tint), min(1.0, 1 - tint)
         return Light(
             y=uniform(rng, -0.2, 1.2),
             x=uniform(rng, -0.2, 1.2),
             radius=log_uniform(rng, *self.radius),
             flat=log_uniform(rng, *self.flat),
             fall=uniform(rng, *self.fall),
-            colour=(brightness * red, brightness * math.sqrt(red * blue), brightness * blue),
+            colour=tinted(brightness, tint),
         )
 
     def apply(self, image: Tensor, params: Sequence[tuple[Light, ...]]) -> Tensor:
