@@ -59,7 +59,8 @@ def _read_head(path: Path) -> bytes:
         with path.open("rb") as file:
             head = file.read(512)
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file") from None
+        hint = "" if path.suffix else "; of a model that comes with pellucid, list_models() knows the path"
+        raise CheckpointError(f"{path}: no such file{hint}") from None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
     if not head:

@@ -85,7 +85,8 @@ class RainStreaks:
         nearness: of a layer, relative to the plane in focus; as likely to double as to halve.
         defocus: pixels of blur that one unit of nearness beyond 1 adds.
         brightness: share of the airlight that the brightest streaks add.
-        screen, tint, gusts: as in ``RainStreaksParams``.
+        screen, tint, gusts: as in ``RainStreaksParams``; a drop shows the sky rather than what is behind it, so that tints
+            are slight.
         mist: optical depth of a thousand streaks per megapixel.
         scale: multiplies all lengths in pixels, for larger pictures.
 
@@ -103,7 +104,7 @@ class RainStreaks:
     defocus: tuple[float, float] = (0.0, 4.0)
     brightness: tuple[float, float] = (0.25, 0.9)
     screen: tuple[float, float] = (0.0, 1.0)
-    tint: tuple[float, float] = (0.0, 0.8)
+    tint: tuple[float, float] = (0.0, 0.4)
     gusts: tuple[float, float] = (0.0, 0.7)
     mist: tuple[float, float] = (0.0, 0.03)
     scale: float = 1.0

@@ -79,7 +79,7 @@ def derain(train: Path, val: Path | None, out: Path) -> TrainConfig:
         67.8 dB from what they were: 7,000 steps of 2 crops of 192², 0.9 hours, from weights of 25,700 steps of other
         runs. The bundled weights are the mean of these and of 4,800 steps more. Seen by us.
     """
-    degrade: Degradations = {"rain": {"probability": 0.7, "tint": (0.0, 0.4)}}
+    degrade: Degradations = {"rain": {"probability": 0.5}}
     decoys: Degradations = {"stretch": {"probability": 0.3}, "grass": {"probability": 0.25}, "rain": NO_RAIN}
     levels = _levels("rain", "drizzle", "medium", "heavy")
     data = _clean(train, val, degrade, levels, retouch=0.3, decoys=decoys)
