@@ -4,8 +4,10 @@ import logging
 from pathlib import Path
 
 import pytest
+import torch
 
-from pellucid.kernels import compiler
+from pellucid.kernels import compiler, convolution, dispatch
+from pellucid.models import create_network
 
 needs_compiler = pytest.mark.skipif(compiler.library("layer_norm") is None, reason="no C++ compiler")
 
@@ -27,6 +29,29 @@ def test_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     compiler.library.cache_clear()
     monkeypatch.setattr(compiler.subprocess, "run", None)
     assert compiler.library("layer_norm") is not None, "found in the cache"
+
+
+@needs_compiler
+def test_compiled_together(tmp_path: Path) -> None:
+    compiler.compile_together({"layer_norm", "depthwise_gate"})
+    made = {path.name.split("-")[0] for path in tmp_path.rglob("*.so")}
+    assert made == {"layer_norm", "depthwise_gate"}
+    assert compiler.library.cache_info().misses == 2
+
+
+def test_a_network_names_all_that_it_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were one missing from ``sources``, the first restoration would wait for it later, alone."""
+    called: list[str] = []
+    monkeypatch.setattr(dispatch, "library", lambda name: called.append(name))
+    monkeypatch.setattr(convolution, "library", lambda name: called.append(name))
+    for name in ("ast-t", "astv2-s", "restormer"):
+        network = create_network(name).eval()
+        called.clear()
+        with torch.inference_mode():
+            network(torch.rand(1, 3, 64, 64))
+        named = {source for module in network.modules() for source in getattr(module, "sources", ())}
+        assert called
+        assert set(called) <= named
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -31,6 +31,8 @@ class WindowAttention(nn.Module):
         shift: how far the windows are displaced (cyclically) up and left; 0 or window // 2.
     """
 
+    sources = (window_attention.SOURCE,)
+
     def __init__(self, dim: int, heads: int, weighting: nn.Module, *, window: int = 8, shift: int = 0) -> None:
         super().__init__()
         self.heads = heads
@@ -117,6 +119,8 @@ class TransposedAttention(nn.Module):
         weighting: from logits (B, heads, C/heads, C/heads) to weights.
         bias: whether the convolutions have biases.
     """
+
+    sources = (channel_attention.SOURCE,)
 
     def __init__(self, dim: int, heads: int, weighting: nn.Module, *, bias: bool = False) -> None:
         super().__init__()

@@ -10,6 +10,8 @@ from pellucid.kernels.dispatch import is_traced
 class Convolution(nn.Conv2d):
     """``nn.Conv2d``, square and of one group, by the kernel where that is quicker."""
 
+    sources = (convolution.SOURCE,)
+
     def forward(self, input: Tensor) -> Tensor:
         if convolution.applies(input, self.weight):
             return convolution.convolve(input, self)

@@ -67,6 +67,7 @@ class GDFN(nn.Module):
     """Gated depthwise: one half, through GELU, gates the other (Restormer §3.2)."""
 
     reach = 1  # pixels: see ``transformer.Local``
+    sources = (gated_feedforward.SOURCE, depthwise_gate.SOURCE)
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
         super().__init__()
@@ -101,6 +102,7 @@ class FRFN(nn.Module):
     """
 
     reach = 2  # pixels: see ``transformer.Local``
+    sources = (gated_feedforward.SOURCE, feature_gate.SOURCE)
 
     def __init__(self, dim: int, hidden: int, *, partial: bool = True, depthwise: bool = True) -> None:
         super().__init__()
@@ -145,6 +147,7 @@ class GroupedFRFN(nn.Module):
     """
 
     reach = 2  # pixels: see ``transformer.Local``
+    sources = (gated_feedforward.SOURCE, depthwise_gate.SOURCE)
     GROUPS = 12
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:

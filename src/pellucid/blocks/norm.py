@@ -16,6 +16,7 @@ class LayerNorm(nn.Module):
     """
 
     eps = EPS
+    sources = (layer_norm.SOURCE,)
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -39,6 +40,7 @@ class BiasFreeLayerNorm(nn.Module):
 
     eps = EPS
     bias = None
+    sources = (layer_norm.SOURCE,)
 
     def __init__(self, dim: int) -> None:
         super().__init__()

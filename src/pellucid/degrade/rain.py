@@ -85,8 +85,8 @@ class RainStreaks:
         nearness: of a layer, relative to the plane in focus; as likely to double as to halve.
         defocus: pixels of blur that one unit of nearness beyond 1 adds.
         brightness: share of the airlight that the brightest streaks add.
-        screen, tint, gusts: as in ``RainStreaksParams``; a drop shows the sky rather than what is behind it, so that tints
-            are slight.
+        screen, gusts: as in ``RainStreaksParams``.
+        tint: the same; slight, for a drop shows the sky rather than what is behind it.
         mist: optical depth of a thousand streaks per megapixel.
         scale: multiplies all lengths in pixels, for larger pictures.
 

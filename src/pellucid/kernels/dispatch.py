@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from pellucid.kernels.compiler import library
+from pellucid.kernels.compiler import compile_together, library
 
 log = logging.getLogger(__name__)
 _rounds_products: ContextVar[bool] = ContextVar("rounds_products", default=False)
@@ -55,7 +55,15 @@ def applies(name: str, x: Tensor, dtype: torch.dtype | None = None) -> bool:
 
 def has_kernels() -> bool:
     """Whether there is C++ for CPUs: one compiler compiles all."""
-    return library("gated_feedforward") is not None
+    return library("layer_norm") is not None
+
+
+def prepare(network: nn.Module) -> None:
+    """Have all that a network may call in C++ at once, not one after the other as it is met.
+
+    Modules name these in ``sources``.
+    """
+    compile_together({name for module in network.modules() for name in getattr(module, "sources", ())})
 
 
 def on_gpu(x: Tensor) -> bool:

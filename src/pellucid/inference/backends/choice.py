@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.inference.backends.eager import PRECISIONS, compiled, eager
+from pellucid.kernels.dispatch import prepare
 
 Forward = Callable[[Tensor], Tensor]
 """From images (B, C, H, W) to restored ones, both on the device."""
@@ -79,6 +80,8 @@ def open_backend(backend: str, network: nn.Module, device: torch.device, precisi
         ExportError: the network cannot be exported; or, when it first runs, compiled.
     """
     if backend == "torch":
+        if device.type == "cpu" and precision != "fp16":
+            prepare(network)
         return eager(network, device, precision)
     if backend == "compile":
         return compiled(network, device, precision)
