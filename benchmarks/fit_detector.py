@@ -4,11 +4,13 @@
 
 It is fitted to the photos of ``--data`` and to what the recipe does to them. Its threshold lets 3 % pass of what the
 recipe makes of the photos of ``--val`` to validate on, or fewer where all of these photos themselves pass with fewer:
-who asks for a restoration should get it. Prints how many photos pass, the clean ones that the network would change
-most and do not, and writes the detector into the weights file.
+who asks for a restoration should get it. Where there is little evidence, less is changed (``caution``): just so much
+less that no photo which does not pass comes out worse than clean photos may. Prints how many photos pass, the clean
+ones that the network would change most and do not, and writes the detector into the weights file.
 """
 
 import argparse
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,13 +27,14 @@ from pellucid.degrade import compose
 from pellucid.imaging import read_photo, to_float
 from pellucid.inference import Restorer
 from pellucid.metrics import psnr
-from pellucid.models.detector import Detector
+from pellucid.models.detector import STEEPNESS, Detector, certainty
 from pellucid.training.config import Degradations
 from pellucid.training.detector import fit_detector
 from pellucid.training.recipes import RECIPES
 
 MISSED = 0.03  # of degraded photos
 MARGIN = 0.25  # of log-odds, between the threshold and the last clean photo that must pass
+LEAST = 38.5  # dB, of a clean photo against itself; benchmarks/clean_photos.py counts those below 38
 SEED = 7_000_000  # of the degraded photos
 
 
@@ -57,6 +60,12 @@ def evidence(restorer: Restorer, detector: Detector, photos: list[NDArray[Any]],
             features.append(restorer.features(degraded))
         found.append(detector.evidence(torch.cat(features)))
     return np.array(found)
+
+
+def enough_caution(score: float) -> float:
+    """How far above a clean photo's evidence half of the change may be made, where all makes it worse: PSNR in dB."""
+    share = 10 ** ((score - LEAST) / 20)  # of the change, that leaves as many dB
+    return math.log(1 / share - 1) / STEEPNESS if share < 1 else -math.inf
 
 
 def main() -> None:
@@ -90,8 +99,14 @@ def main() -> None:
     for name in sorted(changes, key=changes.__getitem__)[:8]:
         print(f"{name}: {changes[name]:.1f} dB")
 
+    needed = [clean[i] - threshold + enough_caution(changes[paths[i].name]) for i in kept]
+    caution = max([0.0, *needed])
+    for name, values in found.items():
+        shares = [certainty(value - threshold, caution) for value in values]
+        print(f"{name}: {np.mean(shares):.0%} of the changes are made")
+
     network.detector = replace(detector, bias=detector.bias - threshold)
-    told = {key: checkpoint.metadata[key] for key in KEPT if key in checkpoint.metadata}
+    told = {key: checkpoint.metadata[key] for key in KEPT if key in checkpoint.metadata} | {"caution": f"{caution:.2f}"}
     task, licence = checkpoint.metadata["task"], checkpoint.metadata["licence"]
     dtype = next(iter(checkpoint.state.values())).dtype
     save_network(network, arguments.weights, task=task, licence=licence, notes=told, dtype=dtype)

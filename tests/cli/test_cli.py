@@ -53,7 +53,7 @@ def test_restore_reports_as_json(command: Run, photo_file: Path, weights: Path, 
     (file,) = summary["files"]
     assert (file["read"]["width"], file["read"]["height"], file["error"]) == (30, 20, None)
     assert (file["read"]["format"], file["read"]["depth"], file["read"]["channels"]) == ("PNG", "uint8", 3)
-    assert file["watch"] == {"tiles": 1, "events": [], "taken_for_clean": False}
+    assert file["watch"] == {"tiles": 1, "events": [], "taken_for_clean": False, "share": 1.0}
     assert file["peak_bytes"] > 10**7
 
 

@@ -14,7 +14,7 @@ from pellucid.imaging import Photo, to_depth
 from pellucid.inference import Restorer
 from pellucid.inference.guard import TileEvent, Watch
 from pellucid.inference.restorer import view_boxes
-from pellucid.models.detector import Detector
+from pellucid.models.detector import STEEPNESS, Detector
 from pellucid.zoo import find_model
 
 from conftest import Identity, linear_profile
@@ -219,6 +219,22 @@ def test_what_the_detector_takes_for_clean_is_passed_through(
     assert not np.shares_memory(restored, dark)
     assert not np.array_equal(restorer.restore_array(bright), bright)
     assert not np.array_equal(Restorer(network, tile=64, keep_clean=False).restore_array(dark), dark)
+
+
+@pytest.mark.parametrize("working_side", [None, 64])
+def test_where_it_is_not_sure_less_is_changed(working_side: int | None, caplog: pytest.LogCaptureFixture) -> None:
+    network, watch = Brighten(40), Watch()
+    network.working_side = working_side
+    network.detector = Detector(torch.tensor([1.0] * 3 + [0.0] * 9), torch.tensor(-1.0))
+    network.caution = 1.0
+    grey = np.full((200, 150, 3), 0.6, np.float32)  # evidence 3 · 0.6 - 1 = 0.8
+    share = 1 / (1 + np.exp(STEEPNESS * (1.0 - 0.8)))
+    restored = Restorer(network, tile=64, precision="fp32").restore_array(grey, watch=watch)
+    np.testing.assert_allclose(restored - grey, share * 40 / 255, atol=1e-4)
+    assert watch.share == pytest.approx(share, abs=1e-3)
+    assert "perhaps nothing is to mend, so 31% of the change is made" in caplog.text
+    everything = Restorer(network, tile=64, precision="fp32", keep_clean=False).restore_array(grey)
+    np.testing.assert_allclose(everything - grey, 40 / 255, atol=1e-4)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (100, 3000), (256, 256), (257, 300), (4000, 6000)])

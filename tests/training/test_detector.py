@@ -10,8 +10,9 @@ from pellucid.checkpoints import load_network, save_network
 from pellucid.degrade import compose
 from pellucid.errors import CheckpointError
 from pellucid.inference import Restorer
+from pellucid.inference.guard import Watch
 from pellucid.models import create_network
-from pellucid.models.detector import Detector, pooled_features
+from pellucid.models.detector import Detector, certainty, pooled_features
 from pellucid.training.detector import fit_detector
 
 from conftest import TINY_AST
@@ -50,8 +51,16 @@ def test_a_detector_fitted_to_some_scenes_judges_others(tmp_path: Path, working_
         image = torch.from_numpy(clean).permute(2, 0, 1)[None] / 255
         params = degradation.sample(torch.Generator().manual_seed(seed))
         noisy = degradation.apply(image, [params])[0].permute(1, 2, 0).numpy()
-        assert restorer.is_clean(clean)
-        assert not restorer.is_clean(noisy)
+        assert restorer.judge(clean, Watch()) == 0
+        assert restorer.judge(noisy, Watch()) == 1
+
+
+def test_certainty_grows_with_the_evidence() -> None:
+    assert certainty(-0.1, 3.0) == certainty(-0.1, 0.0) == 0
+    assert certainty(0.1, 0.0) == 1
+    assert certainty(3.0, 3.0) == 0.5
+    assert certainty(0.1, 3.0) < 0.01
+    assert certainty(6.0, 3.0) > 0.99
 
 
 def test_weights_files_hold_it_at_full_precision(tmp_path: Path) -> None:

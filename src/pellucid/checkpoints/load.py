@@ -18,7 +18,11 @@ from pellucid.models.registry import FAMILIES, build, with_overrides
 
 log = logging.getLogger(__name__)
 
-NOTES = {"working_side": int, "bf16_loss": float}  # of what a file says of its weights, what restoring needs
+NOTES = {
+    "working_side": int,
+    "bf16_loss": float,
+    "caution": float,
+}  # of what a file says of its weights, what restoring needs
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ def load_network(path: str | PathLike[str], **overrides: Any) -> nn.Module:
     Returns:
         The network in eval mode, float32, channels-last; it does not clamp. ``.config`` says what it is. Where the
         file has them, ``.working_side`` is the longer side of the pictures it was trained on, ``.bf16_loss`` what
-        bfloat16 costs it, in dB, and ``.detector`` tells degraded pictures from others.
+        bfloat16 costs it, in dB, ``.detector`` tells degraded pictures from others, and ``.caution`` says how much
+        evidence of that it takes before all is changed (``models.detector.certainty``).
 
     Raises:
         CheckpointError: the file is missing, damaged, of no known family, or has a tensor that does not

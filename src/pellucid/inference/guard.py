@@ -19,6 +19,7 @@ HARMLESS: tuple[Problem | None, ...] = (None, "no change")  # nothing that anoth
 # In extents of the input's range, but at least of [0, 1]
 FAR = 1.0  # beyond that range: restored edges overshoot by a few percent
 DRIFT = 0.3  # between the mean changes of two colours: haze of the strongest tint, removed from a whole tile, gives 0.2
+NEARLY_ALL = 0.9  # of a change: that something is missing nobody sees
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,21 +46,29 @@ class Watch:
         tiles: how many there were.
         events: the tiles that something was wrong with.
         taken_for_clean: nothing was found that the network could mend, so the picture is given back as it was.
+        share: of the changes that the network would make, how much was made, in [0, 1].
     """
 
     tiles: int = 0
     events: list[TileEvent] = field(default_factory=list[TileEvent])
     taken_for_clean: bool = False
+    share: float = 1.0
 
     @property
     def kept(self) -> list[TileEvent]:
         """Tiles that are as they were in the input, as nothing better was to be had."""
         return [event for event in self.events if event.remedy == "input kept"]
 
-    def pass_for_clean(self) -> None:
-        """Record that the picture is given back as it was, and say so."""
-        self.taken_for_clean = True
-        log.warning("nothing to mend was found, so it is left as it is; --no-keep-clean restores it all the same")
+    def judge(self, share: float) -> None:
+        """Record how much of the network's changes is made; say so if it is not all, or if it is nothing."""
+        self.share, self.taken_for_clean = share, share == 0
+        if self.taken_for_clean:
+            log.warning("nothing to mend was found, so it is left as it is; --no-keep-clean restores it all the same")
+        elif share < NEARLY_ALL:
+            percent = f"{share:.0%}"
+            log.warning(
+                "perhaps nothing is to mend, so %s of the change is made; --no-keep-clean makes it all", percent
+            )
 
     def note(self, box: Box, problem: Problem, remedy: Remedy) -> None:
         """Record an event."""

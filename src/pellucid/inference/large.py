@@ -60,11 +60,11 @@ class _Encoded:
 def _restored(restorer: Restorer, strips: Strips, on_tile: OnTile | None, watch: Watch) -> Iterator[NDArray[Any]]:
     encoding = Encoding.of(strips.photo.icc, strips.photo.channels)
     seen = strips if encoding is None else _Encoded(strips, encoding)
-    if restorer.keep_clean and restorer.is_clean(seen):
-        watch.pass_for_clean()
+    share = restorer.judge(seen, watch)
+    if not share:
         yield from _untouched(strips, on_tile)
         return
-    for top, rows in restorer.restore_rows(seen, on_tile=on_tile, watch=watch):
+    for top, rows in restorer.restore_rows(seen, share=share, on_tile=on_tile, watch=watch):
         place = slice(top, top + len(rows))
         rows = rows if encoding is None else encoding.from_working(rows, strips[place])
         yield _with_alpha(rows, strips, place)

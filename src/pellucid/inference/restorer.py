@@ -22,7 +22,7 @@ from pellucid.inference.overview import carry_over
 from pellucid.inference.tilesize import SMALLEST_TILE, TileSizes
 from pellucid.inference.tiling import Axis, Span, cover
 from pellucid.kernels.dispatch import has_kernels
-from pellucid.models.detector import Detector, pooled_features
+from pellucid.models.detector import Detector, certainty, pooled_features
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,8 @@ class Restorer:
             device has it and the weights say that it costs them less than 0.02 dB, else "high" where PyTorch runs it on
             a CPU, else fp32.
         device: "auto" (a GPU if there is one), or a name that PyTorch knows.
-        keep_clean: give pictures back as they are where the weights can tell that nothing is there to mend.
+        keep_clean: give pictures back as they are where the weights can tell that nothing is there to mend, and change
+            them less where they are not sure.
         backend: a name in ``backends.BACKENDS``, for what runs the network; "auto" becomes the one it means.
 
     Raises:
@@ -121,26 +122,32 @@ class Restorer:
         if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
             raise ImageError("the picture holds infinite or undefined values")
         watch = watch or Watch()
-        if self.keep_clean and self.is_clean(pixels):
-            watch.pass_for_clean()
+        share = self.judge(pixels, watch)
+        if not share:
             if on_tile:
                 on_tile(pixels.shape[0] * pixels.shape[1])
             return pixels.copy()
         restored = np.empty((*pixels.shape[:2], self._channels_out(pixels.shape[2])), pixels.dtype)
-        for top, rows in self.restore_rows(pixels, on_tile=on_tile, watch=watch):
+        for top, rows in self.restore_rows(pixels, share=share, on_tile=on_tile, watch=watch):
             restored[top : top + len(rows)] = rows
         return restored
 
-    def is_clean(self, pixels: Rows) -> bool:
-        """Whether the weights can tell that nothing is in a picture (H, W, C) that their network could mend.
+    def judge(self, pixels: Rows, watch: Watch) -> float:
+        """How much of what the network would change in a picture (H, W, C) is to be changed, in [0, 1].
+
+        Nothing where the weights can tell that it has nothing to mend, a part where they are not sure
+        (``detector.certainty``), all where they cannot tell or ``keep_clean`` is off. The watch is told.
 
         Raises:
             RestoreError: a picture of other channels than the network takes.
         """
         self._check_channels(pixels)
-        if self.detector is None:
-            return False
-        return self.detector.evidence(torch.cat([self.features(view) for view in self.views(pixels)])) <= 0
+        if not self.keep_clean or self.detector is None:
+            return 1.0
+        evidence = self.detector.evidence(torch.cat([self.features(view) for view in self.views(pixels)]))
+        share = certainty(evidence, getattr(self.network, "caution", 0.0))
+        watch.judge(share)
+        return share
 
     def views(self, pixels: Rows) -> Iterator[NDArray[Any]]:
         """What a picture is judged by: the small copy that the network works on, or a few parts, from top to bottom."""
@@ -156,38 +163,41 @@ class Restorer:
             return pooled_features(self.network, self._images(pixels[None])).cpu()
 
     def restore_rows(
-        self, pixels: Rows, *, on_tile: OnTile | None = None, watch: Watch | None = None
+        self, pixels: Rows, *, share: float = 1.0, on_tile: OnTile | None = None, watch: Watch | None = None
     ) -> Iterator[tuple[int, NDArray[Any]]]:
         """As ``restore_array``, of a picture that need not be in memory, a few rows at a time, clean or not.
 
         Args:
             pixels: an array, or what can be asked for parts of one, row after row, again and again.
+            share: how much of the changes to make, as ``judge`` says.
             on_tile, watch: as for ``restore``.
 
         Yields:
             The number of the first row, and the rows from there on, (H, W, C).
         """
         self._check_channels(pixels)
-        side = self.working_side or max(pixels.shape[:2])
-        is_larger = max(pixels.shape[:2]) > side
+        is_larger = self.working_side is not None and max(pixels.shape[:2]) > self.working_side
         watch = watch or Watch()
-        bands = self._by_overview(pixels, side, on_tile, watch) if is_larger else self._bands(pixels, on_tile, watch)
+        restored = self._by_overview if is_larger else self._bands
+        bands = restored(pixels, on_tile, watch, share)
         for top, band in bands:
             yield top, _from_float(band, pixels.dtype)
         watch.conclude()
 
     def _by_overview(
-        self, pixels: Rows, side: int, on_tile: OnTile | None, watch: Watch
+        self, pixels: Rows, on_tile: OnTile | None, watch: Watch, share: float
     ) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of the result, top to bottom, as float32, by what the network does to a small copy."""
-        before = shrink(pixels, side)
-        after = np.concatenate([band for _, band in self._bands(before, None, watch)])
+        before = shrink(pixels, self.working_side or max(pixels.shape[:2]))
+        after = np.concatenate([band for _, band in self._bands(before, None, watch, share)])
         for top, strip in carry_over(pixels, before, after):
             yield top, strip
             if on_tile:
                 on_tile(strip.shape[0] * strip.shape[1])
 
-    def _bands(self, pixels: Rows, on_tile: OnTile | None, watch: Watch | None) -> Iterator[tuple[int, NDArray[Any]]]:
+    def _bands(
+        self, pixels: Rows, on_tile: OnTile | None, watch: Watch | None, share: float = 1.0
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of the result as they are finished, top to bottom, as float32.
 
         Only one row of tiles is ever held as floats, so memory hardly grows with the image. Changes are blended and not
@@ -209,7 +219,7 @@ class Restorer:
                     results = self._guarded(tiles, results, boxes, watch)
                 for i, before, restored in zip(group, tiles, results, strict=True):
                     weight = row_weight[:, None, None] * columns.weights[i][None, :, None]
-                    change = restored.numpy() - to_float(before) if blends_changes else restored.numpy()
+                    change = share * (restored.numpy() - to_float(before)) if blends_changes else restored.numpy()
                     band[:, slice(*columns.spans[i])] += change * weight.numpy()
                     if on_tile:
                         on_tile(_new_pixels(rows, row) * _new_pixels(columns, i))

@@ -6,11 +6,13 @@ Alain and Bengio ("Understanding intermediate layers using linear classifier pro
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+STEEPNESS = 4.0  # of certainty: evidence is a mean of views, and several that agree tell more than one
 TENSORS = ("detector.weight", "detector.bias")  # as weights files name them
 
 
@@ -35,6 +37,21 @@ class Detector:
     def evidence(self, features: Tensor) -> float:
         """That a picture is degraded, from the features (N, F) of some views of it: log-odds, 0 being the verge."""
         return float((features @ self.weight + self.bias).mean())
+
+
+def certainty(evidence: float, caution: float) -> float:
+    """How much of what a network would change is to be changed, in [0, 1].
+
+    Nothing without evidence that a picture is degraded; where it might be clean, the part that is as large as it is
+    likely to be degraded: of what it may be, the mean is the estimate with the least expected squared error.
+
+    Args:
+        evidence: from a ``Detector``.
+        caution: the evidence at which half is changed; with 0, all is changed as soon as there is any.
+    """
+    if evidence <= 0:
+        return 0.0
+    return 1 / (1 + math.exp(STEEPNESS * (caution - evidence))) if caution > 0 else 1.0
 
 
 def pooled_feature_count(network: nn.Module) -> int:
