@@ -48,7 +48,8 @@ Backend = Annotated[
     str, typer.Option("--backend", help="What runs the network: auto, torch, compile, onnx or openvino.")
 ]
 KeepClean = Annotated[
-    bool, typer.Option(help="Give pictures back as they are where the weights can tell that nothing is to be mended.")
+    bool,
+    typer.Option(help="Give pictures back as they are where nothing is found to mend; change them less where unsure."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Pass over inputs whose outputs exist.")]

@@ -68,7 +68,8 @@ def restore(
         overlap: of neighbouring tiles, in pixels.
         precision: "auto", "fp32", "high", "bf16" or "fp16"; see ``Restorer``.
         device: "auto" or a PyTorch device.
-        keep_clean: give pictures back as they are where the weights can tell that nothing is there to mend.
+        keep_clean: give pictures back as they are where the weights can tell that nothing is there to mend,
+            and change them less where they are not sure.
         backend: what runs the network: "auto", "torch", "compile", "onnx" or "openvino".
 
     Raises:
