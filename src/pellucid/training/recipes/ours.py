@@ -82,7 +82,7 @@ def derain(train: Path, val: Path | None, out: Path) -> TrainConfig:
     """
     degrade: Degradations = {"rain": {"probability": 0.42}}
     decoys: Degradations = {
-        "stretch": {"probability": 0.5, "factor": (1.2, 5.0)},
+        "stretch": {"probability": 0.4, "factor": (1.2, 5.0)},
         "grass": {"probability": 0.2},
         "rain": {**NO_RAIN, "probability": 0.2, "density": (3000.0, 20000.0), "tint": (0.85, 1.0)},
     }
