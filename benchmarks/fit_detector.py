@@ -11,12 +11,12 @@ ones that the network would change most and do not, and writes the detector into
 
 import argparse
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from clean_photos import HARM
 from numpy.typing import NDArray
 from ship_weights import KEPT
 from torch import Tensor
@@ -27,14 +27,14 @@ from pellucid.degrade import compose
 from pellucid.imaging import read_photo, to_float
 from pellucid.inference import Restorer
 from pellucid.metrics import psnr
-from pellucid.models.detector import STEEPNESS, Detector, certainty
+from pellucid.models.detector import STEEPNESS, Detector
 from pellucid.training.config import Degradations
 from pellucid.training.detector import fit_detector
 from pellucid.training.recipes import RECIPES
 
 MISSED = 0.03  # of degraded photos
 MARGIN = 0.25  # of log-odds, between the threshold and the last clean photo that must pass
-LEAST = 38.5  # dB, of a clean photo against itself; benchmarks/clean_photos.py counts those below 38
+LEAST = HARM + 0.5  # dB, of a clean photo against itself
 SEED = 7_000_000  # of the degraded photos
 
 
@@ -100,13 +100,12 @@ def main() -> None:
         print(f"{name}: {changes[name]:.1f} dB")
 
     needed = [clean[i] - threshold + enough_caution(changes[paths[i].name]) for i in kept]
-    caution = max([0.0, *needed])
+    network.detector = Detector(detector.weight, detector.bias - threshold, torch.tensor(max([0.0, *needed])))
     for name, values in found.items():
-        shares = [certainty(value - threshold, caution) for value in values]
+        shares = [network.detector.share(value - threshold) for value in values]
         print(f"{name}: {np.mean(shares):.0%} of the changes are made")
 
-    network.detector = replace(detector, bias=detector.bias - threshold)
-    told = {key: checkpoint.metadata[key] for key in KEPT if key in checkpoint.metadata} | {"caution": f"{caution:.2f}"}
+    told = {key: checkpoint.metadata[key] for key in KEPT if key in checkpoint.metadata}
     task, licence = checkpoint.metadata["task"], checkpoint.metadata["licence"]
     dtype = next(iter(checkpoint.state.values())).dtype
     save_network(network, arguments.weights, task=task, licence=licence, notes=told, dtype=dtype)

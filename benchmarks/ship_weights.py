@@ -17,7 +17,7 @@ from pellucid.imaging import read_photo
 from pellucid.inference import Restorer
 from pellucid.zoo.catalog import WEIGHTS
 
-KEPT = ("iterations", "hours", "working_side", "bf16_loss", "caution")  # of what a run says of its weights
+KEPT = ("iterations", "hours", "working_side", "bf16_loss")  # of what a run says of its weights
 
 
 def main() -> None:

@@ -225,8 +225,7 @@ def test_what_the_detector_takes_for_clean_is_passed_through(
 def test_where_it_is_not_sure_less_is_changed(working_side: int | None, caplog: pytest.LogCaptureFixture) -> None:
     network, watch = Brighten(40), Watch()
     network.working_side = working_side
-    network.detector = Detector(torch.tensor([1.0] * 3 + [0.0] * 9), torch.tensor(-1.0))
-    network.caution = 1.0
+    network.detector = Detector(torch.tensor([1.0] * 3 + [0.0] * 9), torch.tensor(-1.0), torch.tensor(1.0))
     grey = np.full((200, 150, 3), 0.6, np.float32)  # evidence 3 · 0.6 - 1 = 0.8
     share = 1 / (1 + np.exp(STEEPNESS * (1.0 - 0.8)))
     restored = Restorer(network, tile=64, precision="fp32").restore_array(grey, watch=watch)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from pellucid.errors import CheckpointError
 from pellucid.inference import Restorer
 from pellucid.inference.guard import Watch
 from pellucid.models import create_network
-from pellucid.models.detector import Detector, certainty, pooled_features
+from pellucid.models.detector import Detector, pooled_features
 from pellucid.training.detector import fit_detector
 
 from conftest import TINY_AST
@@ -55,23 +56,27 @@ def test_a_detector_fitted_to_some_scenes_judges_others(tmp_path: Path, working_
         assert restorer.judge(noisy, Watch()) == 1
 
 
-def test_certainty_grows_with_the_evidence() -> None:
-    assert certainty(-0.1, 3.0) == certainty(-0.1, 0.0) == 0
-    assert certainty(0.1, 0.0) == 1
-    assert certainty(3.0, 3.0) == 0.5
-    assert certainty(0.1, 3.0) < 0.01
-    assert certainty(6.0, 3.0) > 0.99
+def test_the_share_grows_with_the_evidence() -> None:
+    bold, careful = (Detector(torch.zeros(1), torch.zeros(()), torch.tensor(caution)) for caution in (0.0, 3.0))
+    assert bold.share(-0.1) == careful.share(-0.1) == 0
+    assert bold.share(0.1) == 1
+    assert careful.share(3.0) == 0.5
+    assert careful.share(0.1) < 0.01
+    assert careful.share(6.0) > 0.99
+    assert bold.digest != careful.digest
 
 
 def test_weights_files_hold_it_at_full_precision(tmp_path: Path) -> None:
     Image.fromarray(scene(0)).save(tmp_path / "0.png")
     network = create_network("ast-t", **TINY_AST).eval()
-    network.detector = fit_detector(Restorer(network), [tmp_path / "0.png"], {"gaussian": {}}, views=1)
+    fitted = fit_detector(Restorer(network), [tmp_path / "0.png"], {"gaussian": {}}, views=1)
+    network.detector = replace(fitted, caution=torch.tensor(1.23))
     path = tmp_path / "weights.safetensors"
     save_network(network, path, task="denoise", licence="CC0", dtype=torch.float16)
     loaded = load_network(path)
     assert torch.equal(loaded.detector.weight, network.detector.weight)
     assert torch.equal(loaded.detector.bias, network.detector.bias)
+    assert torch.equal(loaded.detector.caution, network.detector.caution)
     assert "detector.weight" not in loaded.state_dict()
 
 

@@ -18,11 +18,7 @@ from pellucid.models.registry import FAMILIES, build, with_overrides
 
 log = logging.getLogger(__name__)
 
-NOTES = {
-    "working_side": int,
-    "bf16_loss": float,
-    "caution": float,
-}  # of what a file says of its weights, what restoring needs
+NOTES = {"working_side": int, "bf16_loss": float}  # of what a file says of its weights, what restoring needs
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,7 @@ def load_network(path: str | PathLike[str], **overrides: Any) -> nn.Module:
     Returns:
         The network in eval mode, float32, channels-last; it does not clamp. ``.config`` says what it is. Where the
         file has them, ``.working_side`` is the longer side of the pictures it was trained on, ``.bf16_loss`` what
-        bfloat16 costs it, in dB, ``.detector`` tells degraded pictures from others, and ``.caution`` says how much
-        evidence of that it takes before all is changed (``models.detector.certainty``).
+        bfloat16 costs it, in dB, and ``.detector`` tells degraded pictures from others.
 
     Raises:
         CheckpointError: the file is missing, damaged, of no known family, or has a tensor that does not
@@ -117,9 +112,10 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
 
 def _take_detector(stored: StoredWeights) -> Detector | None:
     """The detector's tensors, no longer among the network's."""
-    if not all(name in stored.state for name in TENSORS):
+    weight, bias, caution = TENSORS
+    if not (weight in stored.state and bias in stored.state):
         return None
-    return Detector(*(stored.state.pop(name).float() for name in TENSORS))
+    return Detector(*(stored.state.pop(name).float() for name in (weight, bias, caution) if name in stored.state))
 
 
 def _recognise(
@@ -172,7 +168,7 @@ def _check_detector(checkpoint: Checkpoint, network: nn.Module) -> None:
     if detector is None:
         return
     expected = (pooled_feature_count(network),)
-    if (tuple(detector.weight.shape), tuple(detector.bias.shape)) != (expected, ()):
+    if (detector.weight.shape, detector.bias.shape, detector.caution.shape) != (expected, (), ()):
         raise CheckpointError(
             f"{checkpoint.path}: its detector weighs {_shape(detector.weight)} features, not {expected}"
         )

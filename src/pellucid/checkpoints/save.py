@@ -12,7 +12,7 @@ from torch import nn
 
 from pellucid.atomic import replacing
 from pellucid.errors import CheckpointError
-from pellucid.models.detector import TENSORS, Detector
+from pellucid.models.detector import Detector
 from pellucid.models.registry import family_of
 
 
@@ -50,7 +50,7 @@ def save_network(
     state = {key: tensor.detach().cpu().to(dtype).contiguous() for key, tensor in network.state_dict().items()}
     detector: Detector | None = getattr(network, "detector", None)
     if detector is not None:
-        state |= dict(zip(TENSORS, (detector.weight.cpu(), detector.bias.cpu()), strict=True))
+        state |= detector.tensors
     try:
         with replacing(path) as temporary:
             temporary.write_bytes(save(state, metadata))  # save_file would make it unreadable to others

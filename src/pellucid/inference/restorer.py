@@ -22,7 +22,7 @@ from pellucid.inference.overview import carry_over
 from pellucid.inference.tilesize import SMALLEST_TILE, TileSizes
 from pellucid.inference.tiling import Axis, Span, cover
 from pellucid.kernels.dispatch import has_kernels
-from pellucid.models.detector import Detector, certainty, pooled_features
+from pellucid.models.detector import Detector, pooled_features
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class Restorer:
         """How much of what the network would change in a picture (H, W, C) is to be changed, in [0, 1].
 
         Nothing where the weights can tell that it has nothing to mend, a part where they are not sure
-        (``detector.certainty``), all where they cannot tell or ``keep_clean`` is off. The watch is told.
+        (``Detector.share``), all where they cannot tell or ``keep_clean`` is off. The watch is told.
 
         Raises:
             RestoreError: a picture of other channels than the network takes.
@@ -145,7 +145,7 @@ class Restorer:
         if not self.keep_clean or self.detector is None:
             return 1.0
         evidence = self.detector.evidence(torch.cat([self.features(view) for view in self.views(pixels)]))
-        share = certainty(evidence, getattr(self.network, "caution", 0.0))
+        share = self.detector.share(evidence)
         watch.judge(share)
         return share
 
@@ -176,19 +176,21 @@ class Restorer:
             The number of the first row, and the rows from there on, (H, W, C).
         """
         self._check_channels(pixels)
-        is_larger = self.working_side is not None and max(pixels.shape[:2]) > self.working_side
+        side = self.working_side
         watch = watch or Watch()
-        restored = self._by_overview if is_larger else self._bands
-        bands = restored(pixels, on_tile, watch, share)
+        if side is not None and max(pixels.shape[:2]) > side:
+            bands = self._by_overview(pixels, side, on_tile, watch, share)
+        else:
+            bands = self._bands(pixels, on_tile, watch, share)
         for top, band in bands:
             yield top, _from_float(band, pixels.dtype)
         watch.conclude()
 
     def _by_overview(
-        self, pixels: Rows, on_tile: OnTile | None, watch: Watch, share: float
+        self, pixels: Rows, side: int, on_tile: OnTile | None, watch: Watch, share: float
     ) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of the result, top to bottom, as float32, by what the network does to a small copy."""
-        before = shrink(pixels, self.working_side or max(pixels.shape[:2]))
+        before = shrink(pixels, side)
         after = np.concatenate([band for _, band in self._bands(before, None, watch, share)])
         for top, strip in carry_over(pixels, before, after):
             yield top, strip

@@ -7,13 +7,17 @@ Alain and Bengio ("Understanding intermediate layers using linear classifier pro
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-STEEPNESS = 4.0  # of certainty: evidence is a mean of views, and several that agree tell more than one
-TENSORS = ("detector.weight", "detector.bias")  # as weights files name them
+STEEPNESS = 4.0  # of the share: evidence is a mean of views, and several that agree tell more than one
+TENSORS = (
+    "detector.weight",
+    "detector.bias",
+    "detector.caution",
+)  # as weights files name them; the last may be missing
 
 
 @dataclass(frozen=True)
@@ -23,35 +27,39 @@ class Detector:
     Attributes:
         weight: of each feature, (F,) float32.
         bias: float32, ().
+        caution: the evidence, float32, (), at which half of what a network would change is changed; with 0, all is
+            changed as soon as there is any.
     """
 
     weight: Tensor
     bias: Tensor
+    caution: Tensor = field(default_factory=lambda: torch.zeros(()))
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """By their names in weights files."""
+        return dict(zip(TENSORS, (self.weight.cpu(), self.bias.cpu(), self.caution.cpu()), strict=True))
 
     @property
     def digest(self) -> str:
         """Tells this detector from another."""
-        data = torch.cat([self.weight.cpu(), self.bias.cpu()[None]]).numpy().tobytes()
+        data = torch.cat([tensor.flatten() for tensor in self.tensors.values()]).numpy().tobytes()
         return hashlib.sha256(data).hexdigest()[:12]
 
     def evidence(self, features: Tensor) -> float:
         """That a picture is degraded, from the features (N, F) of some views of it: log-odds, 0 being the verge."""
         return float((features @ self.weight + self.bias).mean())
 
+    def share(self, evidence: float) -> float:
+        """How much of what a network would change is to be changed, in [0, 1].
 
-def certainty(evidence: float, caution: float) -> float:
-    """How much of what a network would change is to be changed, in [0, 1].
-
-    Nothing without evidence that a picture is degraded; where it might be clean, the part that is as large as it is
-    likely to be degraded: of what it may be, the mean is the estimate with the least expected squared error.
-
-    Args:
-        evidence: from a ``Detector``.
-        caution: the evidence at which half is changed; with 0, all is changed as soon as there is any.
-    """
-    if evidence <= 0:
-        return 0.0
-    return 1 / (1 + math.exp(STEEPNESS * (caution - evidence))) if caution > 0 else 1.0
+        Nothing without evidence that a picture is degraded; where it might be clean, the part that is as large as it is
+        likely to be degraded: of what it may be, the mean is the estimate with the least expected squared error.
+        """
+        caution = float(self.caution)
+        if evidence <= 0:
+            return 0.0
+        return 1 / (1 + math.exp(STEEPNESS * (caution - evidence))) if caution > 0 else 1.0
 
 
 def pooled_feature_count(network: nn.Module) -> int:

@@ -29,7 +29,6 @@ NETWORK = {
 DENOISE, DERAIN = "ast-s-denoise", "ast-s-derain"  # bundled weights to start from
 DECIBELS = {"psnr": 1.0}
 NO_RAIN: dict[str, Any] = {  # streaks in all directions, of the colours of the scene: stars that turn, scratches, fur
-    "probability": 0.1,
     "layers": (2, 4),
     "density": (8000.0, 50000.0),
     "angle_spread": (8.0, 35.0),
