@@ -5,8 +5,10 @@ only that to learn: domain randomisation (Tobin et al., "Domain Randomization fo
 Simulation to the Real World", IROS 2017).
 """
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -27,12 +29,8 @@ class Families:
 
     def sample(self, rng: torch.Generator) -> tuple[str, Any]:
         """Draw a renderer, and one image's parameters from it."""
-        left = uniform(rng, 0.0, sum(weight for _, weight in self.members.values()))
-        name = ""
-        for name, (_, weight) in self.members.items():
-            left -= weight
-            if left < 0:
-                break
+        ends = list(accumulate(weight for _, weight in self.members.values()))
+        name = list(self.members)[bisect(ends, uniform(rng, 0.0, ends[-1]))]
         return name, self.members[name][0].sample(rng)
 
     def apply(self, image: Tensor, params: Sequence[tuple[str, Any]]) -> Tensor:
