@@ -54,13 +54,14 @@ inline void convolve_some(const Shape& s, const Rows& rows, const Filter& filter
 // c[m][n] += sum over pixels of q[m] k[n], for one head
 inline void add_products(const Shape& s, int pixels, const float* q, const float* k, int stride, double* to) {
     const int size = s.padded_head();
-    alignas(64) float block[ROWS * 2 * LANES];
-    for (int m = 0; m < s.head_dim; m += ROWS)
+    constexpr int SOME = 8;  // divides what heads are padded to
+    alignas(64) float block[SOME * 2 * LANES];
+    for (int m = 0; m < s.head_dim; m += SOME)
         for (int n = 0; n < size;) {
             const bool wide = n + 2 * LANES <= size;
             const int columns = wide ? 2 * LANES : LANES;
-            (wide ? product_block<2> : product_block<1>)(pixels, q + m, 1, stride, k + n, stride, block, columns);
-            for (int i = 0; i < ROWS; ++i)
+            (wide ? product_block<2, SOME> : product_block<1, SOME>)(pixels, q + m, 1, stride, k + n, stride, block, columns);
+            for (int i = 0; i < SOME; ++i)
                 for (int j = 0; j < columns; ++j) to[size_t(m + i) * size + n + j] += block[i * columns + j];
             n += columns;
         }

@@ -50,21 +50,25 @@ class Linear {
     void apply(const float* x, size_t stride, int pixels, Finish finish) const {
         for (int c = 0; c < channels; c += PANEL) {
             const float* panel = panels + size_t(c) * depth;
-            for (int p = 0; p < pixels;) {
-                const bool many = p + PIXELS <= pixels;
-                if (c + PANEL <= channels)
-                    many ? block<PIXELS, 2>(x, stride, p, c, panel, finish) : block<1, 2>(x, stride, p, c, panel, finish);
-                else
-                    many ? block<PIXELS, 1>(x, stride, p, c, panel, finish) : block<1, 1>(x, stride, p, c, panel, finish);
-                p += many ? PIXELS : 1;
-            }
+            if (c + PANEL <= channels)
+                apply_panel<2>(x, stride, pixels, c, panel, finish);
+            else
+                apply_panel<1>(x, stride, pixels, c, panel, finish);
         }
     }
 
   private:
-    static constexpr int PANEL = 2 * LANES, PIXELS = 8;
+    static constexpr int PANEL = 2 * LANES, PIXELS = LANES == 16 ? 8 : 6;  // of as many registers as ``product.h``
     int depth, channels;  // of outputs, padded
     float *panels, *bias;
+
+    template <int WIDE, typename Finish>
+    void apply_panel(const float* x, size_t stride, int pixels, int c, const float* panel, Finish& finish) const {
+        int p = 0;
+        for (; p + PIXELS <= pixels; p += PIXELS) block<PIXELS, WIDE>(x, stride, p, c, panel, finish);
+        for (; p + 2 <= pixels; p += 2) block<2, WIDE>(x, stride, p, c, panel, finish);
+        if (p < pixels) block<1, WIDE>(x, stride, p, c, panel, finish);
+    }
 
     template <int SOME, int WIDE, typename Finish>
     inline void block(const float* x, size_t stride, int first, int c, const float* panel, Finish& finish) const {

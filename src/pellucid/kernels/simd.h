@@ -65,6 +65,21 @@ inline Vec larger(Vec a, Vec b) { return b > a ? b : a; }
 inline Vec load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
 inline void store(float* p, Vec v) { *reinterpret_cast<Vec*>(p) = v; }
 
+// Exchange rows and columns of LANES vectors, by halves
+template <int DISTANCE = LANES / 2>
+inline void transpose_block(Vec rows[LANES]) {
+    const IntVec own = (LANE & DISTANCE) ? LANE + (LANES - DISTANCE) : LANE;
+    const IntVec other = (LANE & DISTANCE) ? LANE + LANES : LANE + DISTANCE;
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; ++i)
+        if (!(i & DISTANCE)) {
+            const Vec low = rows[i], high = rows[i + DISTANCE];
+            rows[i] = __builtin_shuffle(low, high, own);
+            rows[i + DISTANCE] = __builtin_shuffle(low, high, other);
+        }
+    if constexpr (DISTANCE > 1) transpose_block<DISTANCE / 2>(rows);
+}
+
 // From and to images: a whole vector
 inline Vec read(const float* p) { return *reinterpret_cast<const LooseVec*>(p); }
 inline Vec read(const BFloat16* p) {

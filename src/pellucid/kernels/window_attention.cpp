@@ -88,9 +88,17 @@ void scatter(const Shape& s, const Window& window, const float* rows, float fact
         }
 }
 
+// Rows and columns are multiples of PAD
 void transpose(int rows, int columns, const float* from, float* to) {
-    for (int r = 0; r < rows; ++r)
-        for (int c = 0; c < columns; ++c) to[c * rows + r] = from[r * columns + c];
+    for (int r = 0; r < rows; r += LANES)
+        for (int c = 0; c < columns; c += LANES) {
+            Vec block[LANES];
+#pragma GCC unroll 16
+            for (int i = 0; i < LANES; ++i) block[i] = load(from + (r + i) * columns + c);
+            transpose_block(block);
+#pragma GCC unroll 16
+            for (int i = 0; i < LANES; ++i) store(to + (c + i) * rows + r, block[i]);
+        }
 }
 
 // The weighting: dense * softmax(logits) + sparse * relu(logits)^power
@@ -105,7 +113,10 @@ void find_logits(const Shape& s, const Window& window, const float* bias, Scratc
     transpose(n, x.dim, x.k, x.k_t);
     product(n, n, x.dim, x.q, x.dim, 1, x.k_t, x.logits, n);
     for (int i = 0; i < tokens; ++i)
-        for (int j = 0; j < tokens; ++j) x.logits[i * n + j] += bias[i * tokens + j];
+        for (int j = 0; j < tokens; j += LANES) {
+            float* logits = x.logits + i * n + j;
+            store(logits, load(logits) + read(bias + i * tokens + j, tokens - j));
+        }
     if (window.mixed)
         for (int i = 0; i < tokens; ++i)
             for (int j = 0; j < tokens; ++j)
@@ -217,7 +228,10 @@ void backward_some(const Shape& s, const Mixture& mix, const T* q, const T* kv, 
             find_logit_gradients(mix, x, x.weights, grad_mix[0], grad_mix[1]);
             float* bias_sum = grad_bias + size_t(head) * tokens * tokens;
             for (int i = 0; i < tokens; ++i)
-                for (int j = 0; j < tokens; ++j) bias_sum[i * tokens + j] += x.logits[i * n + j];
+                for (int j = 0; j < tokens; j += LANES) {
+                    float* sum = bias_sum + i * tokens + j;
+                    write(sum, read(sum, tokens - j) + load(x.logits + i * n + j), tokens - j);
+                }
 
             product(n, x.dim, n, x.logits, n, 1, x.k, x.out, x.dim);
             scatter(s, window, x.out, scale_of(s), channels, at, grad_q);
