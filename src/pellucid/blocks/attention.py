@@ -13,7 +13,7 @@ from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.norm import Norm
 from pellucid.blocks.weighting import Mixture
 from pellucid.blocks.window import border_mask, full_border_mask, pad_to_windows, relative_position_index
-from pellucid.kernels import channel_attention, convolution, window_attention
+from pellucid.kernels import attention_branch, channel_attention, convolution, window_attention
 from pellucid.kernels.dispatch import Workspace
 
 
@@ -91,12 +91,16 @@ class WindowAttention(nn.Module):
 
     def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
         """See ``transformer.Fusible``."""
-        if not (isinstance(self.weighting, Mixture) and window_attention.adds(x, self.query, self._windows)):
+        if not isinstance(self.weighting, Mixture):
             return None
-        layers, mixture = (self.query, self.key_value, self.project), self.weighting.factors()
-        squared = self.weighting.squared
-        into = space.like(x, overwrite=owned)
-        return window_attention.add(x, norm, *layers, self._bias(), mixture, self._windows, squared=squared, into=into)
+        layers, windows, squared = (self.query, self.key_value, self.project), self._windows, self.weighting.squared
+        if window_attention.adds(x, self.query, windows):
+            weights, into = (self._bias(), self.weighting.factors()), space.like(x, overwrite=owned)
+            return window_attention.add(x, norm, *layers, *weights, windows, squared=squared, into=into)
+        if norm.bias is not None and attention_branch.applies(x, self.query, windows):
+            weights = self._bias(), self.weighting.factors()
+            return attention_branch.add(x, norm, *layers, *weights, windows, squared=squared)
+        return None
 
     @property
     def _windows(self) -> window_attention.Windows:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.norm import Norm
-from pellucid.kernels import depthwise_gate, feature_gate, gated_feedforward
+from pellucid.kernels import depthwise_gate, feature_gate, feedforward_branch, gated_feedforward
 from pellucid.kernels.dispatch import Workspace
 
 
@@ -126,9 +126,13 @@ class FRFN(nn.Module):
 
     def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
         """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
-        if not (isinstance(self.depthwise, nn.Conv2d) and gated_feedforward.applies(x, self.expand)):
+        if not isinstance(self.depthwise, nn.Conv2d):
             return None
         layers = self.expand, self.depthwise, self.project
+        if self.partial is not None and norm.bias is not None and feedforward_branch.applies(x, self.expand):
+            return feedforward_branch.add(x, norm, *layers, self.partial.weight)
+        if not gated_feedforward.applies(x, self.expand):
+            return None
         return gated_feedforward.add(
             x,
             norm,

@@ -75,7 +75,7 @@ class TransformerBlock(nn.Module):
 
     def _add(self, x: Tensor, norm: nn.Module, branch: nn.Module, space: Workspace, *, owned: bool) -> Tensor:
         """X + branch(norm(x))."""
-        if not self.training:
+        if not (self.training and self.drop_path.rate):
             if isinstance(branch, Fusible) and isinstance(norm, Norm):
                 added = branch.added_to(x, norm, space, owned=owned)
                 if added is not None:

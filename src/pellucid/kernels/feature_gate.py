@@ -29,31 +29,36 @@ def gate(expanded: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return result
 
 
+def forward(expanded: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """What ``gate`` gives, without gradients; ``expanded`` is channels-last."""
+    weight, bias = weight.float().contiguous(), bias.float().contiguous()
+    batch, channels, height, width = expanded.shape
+    if channels % 2 or weight.shape != (channels // 2, 1, 3, 3) or bias.shape != weight.shape[:1]:
+        raise ValueError(f"filters {tuple(weight.shape)} do not fit the halves of {tuple(expanded.shape)}")
+    out = expanded.new_empty(batch, height, width, channels // 2).permute(0, 3, 1, 2)
+    dispatch.run(SOURCE, "forward", *_layout(expanded), expanded, weight, bias, out)
+    return out
+
+
+def backward(expanded: Tensor, weight: Tensor, bias: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of ``expanded``, which is channels-last, weight and bias."""
+    weight, bias = weight.float().contiguous(), bias.float().contiguous()
+    grad = dispatch.channels_last(grad.to(expanded.dtype))
+    results = torch.empty_like(expanded), torch.zeros_like(weight), torch.zeros_like(bias)
+    dispatch.run(SOURCE, "backward", *_layout(expanded), expanded, weight, bias, grad, *results)
+    return results
+
+
 class _Gate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, expanded: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         expanded = dispatch.channels_last(expanded)
-        weight, bias = weight.float().contiguous(), bias.float().contiguous()
-        batch, channels, height, width = expanded.shape
-        if channels % 2 or weight.shape != (channels // 2, 1, 3, 3) or bias.shape != weight.shape[:1]:
-            raise ValueError(f"filters {tuple(weight.shape)} do not fit the halves of {tuple(expanded.shape)}")
-        out = expanded.new_empty(batch, height, width, channels // 2).permute(0, 3, 1, 2)
-        dispatch.run(SOURCE, "forward", *_layout(expanded), expanded, weight, bias, out)
         ctx.save_for_backward(expanded, weight, bias)
-        return out
+        return forward(expanded, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        expanded, weight, bias = ctx.saved_tensors
-        grad = dispatch.channels_last(grads[0].to(expanded.dtype))
-        grad_expanded, grad_weight, grad_bias = (
-            torch.empty_like(expanded),
-            torch.zeros_like(weight),
-            torch.zeros_like(bias),
-        )
-        arrays = (expanded, weight, bias, grad, grad_expanded, grad_weight, grad_bias)
-        dispatch.run(SOURCE, "backward", *_layout(expanded), *arrays)
-        return grad_expanded, grad_weight, grad_bias
+        return backward(*ctx.saved_tensors, grads[0])
 
 
 def _layout(expanded: Tensor) -> tuple[tuple[int, ...], bool]:

@@ -18,9 +18,10 @@ void forward(int64_t pixels, int channels, Norm norm, const T* x, T* out, int th
     });
 }
 
+// ``added`` may be none: what else x has part in gives it this gradient
 template <typename T>
-void backward(int64_t pixels, int channels, float eps, const T* x, const float* weight, const T* grad, T* grad_x,
-              float* grad_weight, float* grad_bias, int threads) {
+void backward(int64_t pixels, int channels, float eps, const T* x, const float* weight, const T* grad, const T* added,
+              T* grad_x, float* grad_weight, float* grad_bias, int threads) {
     const int size = padded(channels);
     Memory shares(2 * size_t(size) * threads);
     float* sums = shares.take(2 * size_t(size) * threads);
@@ -44,7 +45,8 @@ void backward(int64_t pixels, int channels, float eps, const T* x, const float* 
             }
             const float mean_plain = total(plain) / channels, mean_along = total(along) / channels;
             for (int c = 0; c < channels; c += LANES) {
-                const Vec g = (load(scaled + c) - mean_plain - load(row + c) * mean_along) * m.scale;
+                Vec g = (load(scaled + c) - mean_plain - load(row + c) * mean_along) * m.scale;
+                if (added) g += read(added + p * channels + c, channels - c);
                 write(grad_x + p * channels + c, g, channels - c);
             }
         }
@@ -68,13 +70,20 @@ void layer_norm_forward(int64_t pixels, int64_t channels, float eps, int64_t hal
         forward(pixels, channels, {weight, bias, eps}, (const float*)x, (float*)out, threads);
 }
 
+void layer_norm_add_backward(int64_t pixels, int64_t channels, float eps, int64_t half, const void* x,
+                             const float* weight, const void* grad, const void* added, void* grad_x, float* grad_weight,
+                             float* grad_bias, int64_t threads) {
+    if (half)
+        backward(pixels, channels, eps, (const BFloat16*)x, weight, (const BFloat16*)grad, (const BFloat16*)added,
+                 (BFloat16*)grad_x, grad_weight, grad_bias, threads);
+    else
+        backward(pixels, channels, eps, (const float*)x, weight, (const float*)grad, (const float*)added, (float*)grad_x,
+                 grad_weight, grad_bias, threads);
+}
+
 void layer_norm_backward(int64_t pixels, int64_t channels, float eps, int64_t half, const void* x, const float* weight,
                          const void* grad, void* grad_x, float* grad_weight, float* grad_bias, int64_t threads) {
-    if (half)
-        backward(pixels, channels, eps, (const BFloat16*)x, weight, (const BFloat16*)grad, (BFloat16*)grad_x,
-                 grad_weight, grad_bias, threads);
-    else
-        backward(pixels, channels, eps, (const float*)x, weight, (const float*)grad, (float*)grad_x, grad_weight,
-                 grad_bias, threads);
+    layer_norm_add_backward(pixels, channels, eps, half, x, weight, grad, nullptr, grad_x, grad_weight, grad_bias,
+                            threads);
 }
 }

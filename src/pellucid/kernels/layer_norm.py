@@ -45,26 +45,40 @@ def divide(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return out
 
 
+def forward(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """What ``normalise`` gives, without gradients; x is channels-last."""
+    weight, bias = weight.float().contiguous(), bias.float().contiguous()
+    if weight.shape != (x.shape[1],) or bias.shape != weight.shape:
+        raise ValueError(f"weight {tuple(weight.shape)} and bias {tuple(bias.shape)} do not fit {tuple(x.shape)}")
+    out = torch.empty_like(x)
+    dispatch.run(SOURCE, "forward", *_layout(x), eps, x.dtype == torch.bfloat16, x, weight, bias, out)
+    return out
+
+
+def backward(
+    x: Tensor, weight: Tensor, eps: float, grad: Tensor, *, added: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of x, weight and bias. On CPUs, that of x may be added to another one it has; both are channels-last."""
+    weight, grad = weight.float().contiguous(), dispatch.channels_last(grad.to(x.dtype))
+    grad_x, grad_weight, grad_bias = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(weight)
+    direction, others = ("backward", ()) if added is None else ("add_backward", (added,))
+    arrays = (x, weight, grad, *others, grad_x, grad_weight, grad_bias)
+    dispatch.run(SOURCE, direction, *_layout(x), eps, x.dtype == torch.bfloat16, *arrays)
+    return grad_x, grad_weight, grad_bias
+
+
 class _Normalise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-        x, weight, bias = dispatch.channels_last(x), weight.float().contiguous(), bias.float().contiguous()
-        if weight.shape != (x.shape[1],) or bias.shape != weight.shape:
-            raise ValueError(f"weight {tuple(weight.shape)} and bias {tuple(bias.shape)} do not fit {tuple(x.shape)}")
-        out = torch.empty_like(x)
-        dispatch.run(SOURCE, "forward", *_layout(x), eps, x.dtype == torch.bfloat16, x, weight, bias, out)
+        x = dispatch.channels_last(x)
         ctx.save_for_backward(x, weight)
         ctx.eps = eps
-        return out
+        return forward(x, weight, bias, eps)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        grad = dispatch.channels_last(grads[0].to(x.dtype))
-        grad_x, grad_weight, grad_bias = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(weight)
-        arrays = (x, weight, grad, grad_x, grad_weight, grad_bias)
-        dispatch.run(SOURCE, "backward", *_layout(x), ctx.eps, x.dtype == torch.bfloat16, *arrays)
-        return grad_x, grad_weight, grad_bias, None
+        return *backward(x, weight, ctx.eps, grads[0]), None
 
 
 def _layout(x: Tensor) -> tuple[int, int]:

@@ -109,6 +109,23 @@ def attend(q: Tensor, kv: Tensor, bias: Tensor, mixture: Tensor, windows: Window
     return result
 
 
+def forward(q: Tensor, kv: Tensor, bias: Tensor, mixture: Tensor, windows: Windows, *, squared: bool) -> Tensor:
+    """What ``attend`` gives, without gradients; images are channels-last, the rest float32."""
+    out = torch.empty_like(q)
+    _call("forward", windows, squared, mixture, (q, kv, bias, out))
+    return out
+
+
+def backward(
+    q: Tensor, kv: Tensor, bias: Tensor, mixture: Tensor, grad: Tensor, windows: Windows, *, squared: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of q, kv, bias and mixture."""
+    grad = dispatch.channels_last(grad.to(q.dtype))
+    results = torch.empty_like(q), torch.empty_like(kv), torch.zeros_like(bias), torch.zeros_like(mixture)
+    _call("backward", windows, squared, mixture, (q, kv, bias, grad, *results))
+    return results
+
+
 class _Attend(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -116,21 +133,13 @@ class _Attend(torch.autograd.Function):
     ) -> Tensor:
         q, kv = dispatch.channels_last(q), dispatch.channels_last(kv)
         bias, mixture = bias.float().contiguous(), mixture.to(q.device, torch.float32).contiguous()
-        out = torch.empty_like(q)
-        _call("forward", windows, squared, mixture, (q, kv, bias, out))
         ctx.save_for_backward(q, kv, bias, mixture)
         ctx.windows, ctx.squared = windows, squared
-        return out
+        return forward(q, kv, bias, mixture, windows, squared=squared)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        q, kv, bias, mixture = ctx.saved_tensors
-        grad = dispatch.channels_last(grads[0].to(q.dtype))
-        grad_q, grad_kv = torch.empty_like(q), torch.empty_like(kv)
-        grad_bias, grad_mixture = torch.zeros_like(bias), torch.zeros_like(mixture)
-        results = (grad_q, grad_kv, grad_bias, grad_mixture)
-        _call("backward", ctx.windows, ctx.squared, mixture, (q, kv, bias, grad, *results))
-        return grad_q, grad_kv, grad_bias, grad_mixture, None, None
+        return *backward(*ctx.saved_tensors, grads[0], ctx.windows, squared=ctx.squared), None, None
 
 
 def _call(direction: str, windows: Windows, squared: bool, mixture: Tensor, arrays: tuple[Tensor, ...]) -> None:
