@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.blocks.convolution import Convolution
+from pellucid.kernels import products, upsample
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
@@ -37,6 +38,21 @@ def _reflect(size: int, multiple: int, device: torch.device) -> Tensor:
     period = torch.full((), 2 * (size - 1), device=device).clamp(min=1)
     phase = torch.arange(padded, device=device) % period
     return torch.minimum(phase, period - phase)
+
+
+class Upsample(nn.ConvTranspose2d):
+    """Double H and W by a 2×2 transposed convolution, and put what the encoder kept beside it: AST's way up.
+
+    (B, C, H, W) and (B, S, 2H, 2W) → (B, D + S, 2H, 2W).
+    """
+
+    def __init__(self, dim: int, out_dim: int) -> None:
+        super().__init__(dim, out_dim, 2, stride=2)
+
+    def forward(self, input: Tensor, skip: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if self.bias is not None and products.applies(input, self):
+            return upsample.join(input, skip, self.weight, self.bias)
+        return torch.cat([super().forward(input), skip], dim=1)
 
 
 def shuffle_downsample(dim: int) -> nn.Sequential:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pellucid.kernels import dispatch
 
 
-def applies(x: Tensor, layer: nn.Conv2d) -> bool:
+def applies(x: Tensor, layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
     """Whether a linear layer is to be trained on this, in float32 on a CPU.
 
     Bfloat16 is left to oneDNN's convolutions.

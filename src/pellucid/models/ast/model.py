@@ -19,7 +19,7 @@ from pellucid.blocks.condensed import CondensedAttention
 from pellucid.blocks.convolution import Convolution
 from pellucid.blocks.feedforward import DFN, FFN, FRFN, GDFN, GroupedFRFN, LeFF
 from pellucid.blocks.norm import LayerNorm
-from pellucid.blocks.resample import pad_to_multiple
+from pellucid.blocks.resample import Upsample, pad_to_multiple
 from pellucid.blocks.transformer import Stage, TransformerBlock
 from pellucid.blocks.weighting import AdaptiveSparse, Modulated, Softmax, Sparse, TopK
 from pellucid.models.family import require
@@ -157,7 +157,7 @@ class AST(nn.Module):
         self.downsample = nn.ModuleList(Convolution(w, 2 * w, 4, stride=2, padding=1) for w in widths)
         self.bottleneck = _attention_stage(config, 0, depths[LEVELS], bottleneck_drops)
         self.upsample = nn.ModuleList(
-            nn.ConvTranspose2d(width, skip, 2, stride=2)
+            Upsample(width, skip)
             for width, skip in zip(config.attention_widths, reversed(widths), strict=False)
         )
         self.decoder = nn.ModuleList(
@@ -188,7 +188,7 @@ class AST(nn.Module):
     def decode(self, image: Tensor, x: Tensor, skips: list[Tensor]) -> Tensor:
         """The image restored, from what ``encode`` makes of it; empties ``skips``, for memory's sake."""
         for upsample, stage in zip(self.upsample, self.decoder, strict=True):
-            x = stage(torch.cat([upsample(x), skips.pop()], dim=1), owned=True)
+            x = stage(upsample(x, skips.pop()), owned=True)
         residual = F.pixel_shuffle(self.output(x), self.config.stem)
         return image + residual[..., : image.shape[-2], : image.shape[-1]]
 
