@@ -3,18 +3,20 @@
 import torch
 from torch import Tensor, nn
 
-from pellucid.kernels import convolution, products
+from pellucid.kernels import convolution, patches, products
 from pellucid.kernels.dispatch import is_traced
 
 
 class Convolution(nn.Conv2d):
-    """``nn.Conv2d``, square and of one group, by the kernel where that is quicker."""
+    """``nn.Conv2d``, square and of one group, by the kernel or by products of patches where that is quicker."""
 
     sources = (convolution.SOURCE,)
 
     def forward(self, input: Tensor) -> Tensor:
         if convolution.applies(input, self.weight):
             return convolution.convolve(input, self)
+        if patches.applies(input, self):
+            return patches.convolve(input, self)
         return super().forward(input)
 
 
