@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.kernels import dispatch, layer_norm, products, window_attention
-from pellucid.kernels.products import image, matrix, pixels, weight_gradient
+from pellucid.kernels.products import apply, gradients, image, matrix, pixels
 from pellucid.kernels.window_attention import Windows
 
 
@@ -44,26 +44,26 @@ class _Add(torch.autograd.Function):
         norm, norm_bias, query, query_bias, key_value, key_value_bias, project, project_bias = parameters
         x = dispatch.channels_last(x)
         seen = pixels(layer_norm.forward(x, norm, norm_bias, eps))
-        q = image(torch.addmm(query_bias, seen, matrix(query).t()), like=x)
-        kv = image(torch.addmm(key_value_bias, seen, matrix(key_value).t()), like=x)
+        q = image(apply(seen, matrix(query), query_bias), like=x)
+        kv = image(apply(seen, matrix(key_value), key_value_bias), like=x)
         bias, mixture = bias.float().contiguous(), mixture.float().contiguous()
         mixed = window_attention.forward(q, kv, bias, mixture, windows, squared=squared)
         ctx.save_for_backward(x, seen, q, kv, mixed, norm, query, key_value, project, bias, mixture)
         ctx.settings = eps, windows, squared
-        return image((pixels(x) + project_bias).addmm_(pixels(mixed), matrix(project).t()), like=x)
+        return image(apply(pixels(mixed), matrix(project), project_bias, added=pixels(x)), like=x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, seen, q, kv, mixed, norm, query, key_value, project, bias, mixture = ctx.saved_tensors
         eps, windows, squared = ctx.settings
         grad = dispatch.channels_last(grads[0])
-        of_project = weight_gradient(pixels(grad), pixels(mixed), project), pixels(grad).sum(0)
-        of_mixed = image(pixels(grad) @ matrix(project), like=x)
+        of_project = gradients(pixels(grad), pixels(mixed), project)
+        of_mixed = image(apply(pixels(grad), matrix(project).t()), like=x)
         images = q, kv, bias, mixture, of_mixed
         of_q, of_kv, *of_weighting = window_attention.backward(*images, windows, squared=squared)
         of_q, of_kv = pixels(of_q), pixels(of_kv)
-        of_query = weight_gradient(of_q, seen, query), of_q.sum(0)
-        of_key_value = weight_gradient(of_kv, seen, key_value), of_kv.sum(0)
-        of_seen = image((of_q @ matrix(query)).addmm_(of_kv, matrix(key_value)), like=x)
-        of_x, *of_norm = layer_norm.backward(x, norm, eps, of_seen, added=grad)
+        of_query = gradients(of_q, seen, query)
+        of_key_value = gradients(of_kv, seen, key_value)
+        of_seen = apply(of_q, matrix(query).t()).addmm_(of_kv, matrix(key_value))
+        of_x, *of_norm = layer_norm.backward(x, norm, eps, image(of_seen, like=x), added=grad)
         return of_x, None, *of_norm, *of_query, *of_key_value, *of_project, *of_weighting, None, None

@@ -1,8 +1,8 @@
 """Half a transformer block in training on a CPU: x + feedforward(norm(x)), forward and backward, as one step.
 
-Its specification is ``blocks.transformer.TransformerBlock`` with ``FRFN``. What PyTorch would do between the kernels and
-the matrix products (putting channels together and apart, adding gradients, copying them to other layouts) is done by
-these as they go.
+Its specification is ``blocks.transformer.TransformerBlock`` with ``FRFN``. What PyTorch would do between the kernels
+and the matrix products (putting channels together and apart, adding gradients, copying them to other layouts) is done
+by these as they go.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pellucid.kernels import dispatch, feature_gate, layer_norm, products
-from pellucid.kernels.products import image, matrix, pixels, weight_gradient
+from pellucid.kernels.products import apply, gradients, image, matrix, pixels
 
 
 def applies(x: Tensor, expand: nn.Conv2d) -> bool:
@@ -40,22 +40,22 @@ class _Add(torch.autograd.Function):
         seen = layer_norm.forward(x, norm, norm_bias, eps)
         some = dispatch.channels_last(seen[:, : len(refine)])
         seen[:, : len(refine)] = F.conv2d(some, refine, padding=1)
-        expanded = image(torch.addmm(expand_bias, pixels(seen), matrix(expand).t()), like=x)
+        expanded = image(apply(pixels(seen), matrix(expand), expand_bias), like=x)
         gated = feature_gate.forward(expanded, depthwise, depthwise_bias)
         ctx.save_for_backward(x, some, seen, expanded, gated, norm, refine, expand, depthwise, depthwise_bias, project)
         ctx.eps = eps
-        return image((pixels(x) + project_bias).addmm_(pixels(gated), matrix(project).t()), like=x)
+        return image(apply(pixels(gated), matrix(project), project_bias, added=pixels(x)), like=x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, some, seen, expanded, gated, norm, refine, expand, depthwise, depthwise_bias, project = ctx.saved_tensors
         grad = dispatch.channels_last(grads[0])
-        of_project = weight_gradient(pixels(grad), pixels(gated), project), pixels(grad).sum(0)
-        of_gated = image(pixels(grad) @ matrix(project), like=x)
+        of_project = gradients(pixels(grad), pixels(gated), project)
+        of_gated = image(apply(pixels(grad), matrix(project).t()), like=x)
         of_expanded, *of_depthwise = feature_gate.backward(expanded, depthwise, depthwise_bias, of_gated)
         of_expanded = pixels(of_expanded)
-        of_expand = weight_gradient(of_expanded, pixels(seen), expand), of_expanded.sum(0)
-        of_seen = image(of_expanded @ matrix(expand), like=x)
+        of_expand = gradients(of_expanded, pixels(seen), expand)
+        of_seen = image(apply(of_expanded, matrix(expand).t()), like=x)
         of_refined = dispatch.channels_last(of_seen[:, : len(refine)])
         of_some, of_refine = _convolution_gradients(of_refined, some, refine)
         of_seen[:, : len(refine)] = of_some

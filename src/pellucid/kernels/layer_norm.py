@@ -58,7 +58,7 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
 def backward(
     x: Tensor, weight: Tensor, eps: float, grad: Tensor, *, added: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of x, weight and bias. On CPUs, that of x may be added to another one it has; both are channels-last."""
+    """Gradients of x, weight and bias. On CPUs, that of x may be ``added`` to another; all are channels-last."""
     weight, grad = weight.float().contiguous(), dispatch.channels_last(grad.to(x.dtype))
     grad_x, grad_weight, grad_bias = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(weight)
     direction, others = ("backward", ()) if added is None else ("add_backward", (added,))

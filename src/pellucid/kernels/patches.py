@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.kernels import products
-from pellucid.kernels.products import image, pixels
+from pellucid.kernels.products import apply, image, pixels
 
 
 def applies(x: Tensor, layer: nn.Conv2d) -> bool:
@@ -37,8 +37,7 @@ class _Convolve(torch.autograd.Function):
         seen = patches.flatten(3).flatten(0, 2)
         ctx.save_for_backward(seen, weight)
         ctx.layout = x.shape, stride, padding
-        made = torch.addmm(bias, seen, _matrix(weight).t())
-        return image(made, like=patches[..., 0, 0, 0].unsqueeze(1))
+        return image(apply(seen, _matrix(weight), bias), like=patches[..., 0, 0, 0].unsqueeze(1))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -46,9 +45,9 @@ class _Convolve(torch.autograd.Function):
         shape, stride, padding = ctx.layout
         grad = pixels(grads[0])
         of_weight = (grad.t() @ seen).view(len(weight), *weight.shape[2:], -1).permute(0, 3, 1, 2)
-        padded = _padded(grad.new_zeros(1).expand(shape), padding)
+        padded = _padded(grad.new_zeros(shape), padding)
         of_patches = _patches(padded, weight, stride)
-        of_seen = (grad @ _matrix(weight)).view(of_patches.shape)
+        of_seen = apply(grad, _matrix(weight).t()).view(of_patches.shape)
         for i in range(weight.shape[2]):  # patches overlap, the pixels of one tap do not
             for j in range(weight.shape[3]):
                 of_patches[:, :, :, i, j] += of_seen[:, :, :, i, j]

@@ -1,7 +1,8 @@
 """Linear layers at every pixel as matrix products over all pixels, and their gradients, for training on CPUs.
 
-PyTorch gives the gradients of 1×1 convolutions on one thread to its oldest code, which copies channels-last images to
-another layout and back. A channels-last image is a matrix already, (B·H·W, C), of which every view here is made.
+Their specification is ``nn.Conv2d``, 1×1. PyTorch gives its gradients on one thread to its oldest code, which copies
+channels-last images to another layout and back. A channels-last image is a matrix already, (B·H·W, C), of which every
+view here is made.
 """
 
 from typing import Any
@@ -44,9 +45,16 @@ def matrix(weight: Tensor) -> Tensor:
     return weight.flatten(1)
 
 
-def weight_gradient(grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """Of a layer that makes (N, D) of (N, C), in the shape of its weights."""
-    return (grad.t() @ x).view_as(weight)
+def apply(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, added: Tensor | None = None) -> Tensor:
+    """A layer's results, and what is ``added`` to them: (N, C), (D, C), (D,) and (N, D) → (N, D), without gradients."""
+    if added is not None:
+        return torch.addmm(added, x, weight.t()) if bias is None else (added + bias).addmm_(x, weight.t())
+    return x @ weight.t() if bias is None else torch.addmm(bias, x, weight.t())
+
+
+def gradients(grad: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Of a layer's weights, in their shape, and biases, by those of its results, (N, D), and its inputs, (N, C)."""
+    return (grad.t() @ x).view_as(weight), grad.sum(0)
 
 
 class _Linear(torch.autograd.Function):
@@ -55,12 +63,12 @@ class _Linear(torch.autograd.Function):
         rows = pixels(x)
         ctx.save_for_backward(rows, weight)
         ctx.has_bias = bias is not None
-        made = rows @ matrix(weight).t() if bias is None else torch.addmm(bias, rows, matrix(weight).t())
-        return image(made, like=x)
+        return image(apply(rows, matrix(weight), bias), like=x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         rows, weight = ctx.saved_tensors
         grad = pixels(grads[0])
-        grad_x = image(grad @ matrix(weight), like=grads[0])
-        return grad_x, weight_gradient(grad, rows, weight), grad.sum(0) if ctx.has_bias else None
+        of_weight, of_bias = gradients(grad, rows, weight)
+        of_x = image(apply(grad, matrix(weight).t()), like=grads[0])
+        return of_x, of_weight, of_bias if ctx.has_bias else None

@@ -157,8 +157,7 @@ class AST(nn.Module):
         self.downsample = nn.ModuleList(Convolution(w, 2 * w, 4, stride=2, padding=1) for w in widths)
         self.bottleneck = _attention_stage(config, 0, depths[LEVELS], bottleneck_drops)
         self.upsample = nn.ModuleList(
-            Upsample(width, skip)
-            for width, skip in zip(config.attention_widths, reversed(widths), strict=False)
+            Upsample(width, skip) for width, skip in zip(config.attention_widths, reversed(widths), strict=False)
         )
         self.decoder = nn.ModuleList(
             _attention_stage(config, 1 + level, depths[LEVELS + 1 + level], decoder_drops[level])
