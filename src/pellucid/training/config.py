@@ -63,8 +63,8 @@ class DataConfig(_Strict):
             colour learns black and white as well; with ``degrade``.
         retouch: share of clean photographs whose tones are changed first, by ``augment.retouched``: what people do to
             theirs is no haze; with ``degrade``.
-        shrink: half of the crops of clean photographs are shrunk by a whole factor of up to this, and show that much more
-            of the scene; with ``degrade``.
+        shrink: half of the crops of clean photographs are shrunk by a whole factor of up to this, and show that much
+            more of the scene; with ``degrade``.
         decoys: what looks like a degradation and is none, such as blades of grass beside rain: done to clean
             photographs before ``degrade``, and part of what is to come out; as ``degrade``, and with it.
         longest: photographs are shrunk to this longer side, and so are those that the weights will restore: for what
