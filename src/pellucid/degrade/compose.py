@@ -19,7 +19,7 @@ from pellucid.degrade.grass import Grass
 from pellucid.degrade.haze import HAZE_LEVELS, Haze
 from pellucid.degrade.noise import GaussianNoise
 from pellucid.degrade.rain import RAIN_LEVELS, RainStreaks
-from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
+from pellucid.degrade.raindrop import RAINDROP_LEVELS, Beads, Blobs, Painted, Pane, Raindrops, Runs
 from pellucid.degrade.stretch import Stretch
 from pellucid.errors import ConfigError, did_you_mean
 
@@ -46,8 +46,12 @@ LEVELS: dict[str, Mapping[str, Degradation]] = {
     "motion": MOTION_LEVELS,
     "camera": CAMERA_NOISE_LEVELS,
 }
-FAMILIES: dict[str, Mapping[str, Degradation]] = {}  # other renderers of the same things, unlike those above
-UNSEEN: Mapping[str, str] = {}  # families that no network is trained on: they tell on `val` what was learnt
+FAMILIES: dict[str, Mapping[str, Degradation]] = {  # other renderers of the same things, unlike those above
+    "raindrop": {"beads": Beads(), "blobs": Blobs(), "runs": Runs(), "pane": Pane(), "painted": Painted()},
+}
+UNSEEN: Mapping[str, str] = {
+    "raindrop": "painted"
+}  # families that no network is trained on: they tell on `val` what was learnt
 ANY = "any"
 
 
