@@ -12,14 +12,16 @@ from pellucid.degrade.base import Degradation, chance
 from pellucid.degrade.blur import DEFOCUS_LEVELS, MOTION_LEVELS, DefocusBlur, MotionBlur
 from pellucid.degrade.camera import CAMERA_NOISE_LEVELS, CameraNoise
 from pellucid.degrade.compression import Jpeg, WebP
+from pellucid.degrade.defocus import Depth, Polygon, Ring, SoftFocus
 from pellucid.degrade.dusk import Dusk
 from pellucid.degrade.families import Families
 from pellucid.degrade.glow import Glow
 from pellucid.degrade.grass import Grass
 from pellucid.degrade.haze import HAZE_LEVELS, Haze
+from pellucid.degrade.motion import Jerk, Moving, Straight, ZoomRotate
 from pellucid.degrade.noise import GaussianNoise
 from pellucid.degrade.rain import RAIN_LEVELS, RainGrains, RainLines, RainStreaks, RainWater
-from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
+from pellucid.degrade.raindrop import RAINDROP_LEVELS, Beads, Blobs, Painted, Pane, Raindrops, Runs
 from pellucid.degrade.stretch import Stretch
 from pellucid.errors import ConfigError, did_you_mean
 
@@ -48,8 +50,12 @@ LEVELS: dict[str, Mapping[str, Degradation]] = {
 }
 FAMILIES: dict[str, Mapping[str, Degradation]] = {  # other renderers of the same things, unlike those above
     "rain": {"lines": RainLines(), "grains": RainGrains(), "water": RainWater()},
+    "raindrop": {"beads": Beads(), "blobs": Blobs(), "runs": Runs(), "pane": Pane(), "painted": Painted()},
+    "defocus": {"polygon": Polygon(), "depth": Depth(), "gaussian": SoftFocus(), "ring": Ring()},
+    "motion": {"straight": Straight(), "jerk": Jerk(), "zoom-rotate": ZoomRotate(), "moving": Moving()},
 }
-UNSEEN: Mapping[str, str] = {}  # families that no network is trained on: they tell on `val` what was learnt
+# families that no network is trained on: they tell on `val` what was learnt
+UNSEEN: Mapping[str, str] = {"raindrop": "painted", "defocus": "ring", "motion": "moving"}
 ANY = "any"
 
 
