@@ -16,7 +16,7 @@ from pellucid.degrade.dusk import Dusk
 from pellucid.degrade.families import Families
 from pellucid.degrade.glow import Glow
 from pellucid.degrade.grass import Grass
-from pellucid.degrade.haze import HAZE_LEVELS, Haze
+from pellucid.degrade.haze import HAZE_FAMILIES, HAZE_LEVELS, Haze
 from pellucid.degrade.noise import GaussianNoise
 from pellucid.degrade.rain import RAIN_LEVELS, RainStreaks
 from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
@@ -46,8 +46,12 @@ LEVELS: dict[str, Mapping[str, Degradation]] = {
     "motion": MOTION_LEVELS,
     "camera": CAMERA_NOISE_LEVELS,
 }
-FAMILIES: dict[str, Mapping[str, Degradation]] = {}  # other renderers of the same things, unlike those above
-UNSEEN: Mapping[str, str] = {}  # families that no network is trained on: they tell on `val` what was learnt
+FAMILIES: dict[str, Mapping[str, Degradation]] = {  # other renderers of the same things, unlike those above
+    "haze": HAZE_FAMILIES,
+}
+UNSEEN: Mapping[str, str] = {  # families that no network is trained on: they tell on `val` what was learnt
+    "haze": "corridor",
+}
 ANY = "any"
 
 
