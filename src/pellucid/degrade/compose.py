@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pellucid.degrade.base import Degradation, chance
 from pellucid.degrade.blur import DEFOCUS_LEVELS, MOTION_LEVELS, DefocusBlur, MotionBlur
-from pellucid.degrade.camera import CAMERA_NOISE_LEVELS, CameraNoise
-from pellucid.degrade.compression import Jpeg, WebP
+from pellucid.degrade.camera import CAMERA_FAMILIES, CAMERA_NOISE_LEVELS, CameraNoise
+from pellucid.degrade.compression import JPEG_FAMILIES, Jpeg, WebP
 from pellucid.degrade.dusk import Dusk
 from pellucid.degrade.families import Families
 from pellucid.degrade.glow import Glow
@@ -48,9 +48,12 @@ LEVELS: dict[str, Mapping[str, Degradation]] = {
 }
 FAMILIES: dict[str, Mapping[str, Degradation]] = {  # other renderers of the same things, unlike those above
     "haze": HAZE_FAMILIES,
+    "camera": CAMERA_FAMILIES,
+    "jpeg": JPEG_FAMILIES,
 }
 UNSEEN: Mapping[str, str] = {  # families that no network is trained on: they tell on `val` what was learnt
     "haze": "corridor",
+    "camera": "coring",
 }
 ANY = "any"
 
