@@ -10,14 +10,14 @@ from torch import Tensor
 
 from pellucid.degrade.base import Degradation, chance
 from pellucid.degrade.blur import DEFOCUS_LEVELS, MOTION_LEVELS, DefocusBlur, MotionBlur
-from pellucid.degrade.camera import CAMERA_NOISE_LEVELS, CameraNoise
-from pellucid.degrade.compression import Jpeg, WebP
+from pellucid.degrade.camera import CAMERA_FAMILIES, CAMERA_NOISE_LEVELS, CameraNoise
+from pellucid.degrade.compression import JPEG_FAMILIES, Jpeg, WebP
 from pellucid.degrade.defocus import Depth, Polygon, Ring, SoftFocus
 from pellucid.degrade.dusk import Dusk
 from pellucid.degrade.families import Families
 from pellucid.degrade.glow import Glow
 from pellucid.degrade.grass import Grass
-from pellucid.degrade.haze import HAZE_LEVELS, Haze
+from pellucid.degrade.haze import HAZE_FAMILIES, HAZE_LEVELS, Haze
 from pellucid.degrade.motion import Jerk, Moving, Straight, ZoomRotate
 from pellucid.degrade.noise import GaussianNoise
 from pellucid.degrade.rain import RAIN_LEVELS, RainGrains, RainLines, RainStreaks, RainWater
@@ -49,13 +49,21 @@ LEVELS: dict[str, Mapping[str, Degradation]] = {
     "camera": CAMERA_NOISE_LEVELS,
 }
 FAMILIES: dict[str, Mapping[str, Degradation]] = {  # other renderers of the same things, unlike those above
+    "haze": HAZE_FAMILIES,
     "rain": {"lines": RainLines(), "grains": RainGrains(), "water": RainWater()},
     "raindrop": {"beads": Beads(), "blobs": Blobs(), "runs": Runs(), "pane": Pane(), "painted": Painted()},
     "defocus": {"polygon": Polygon(), "depth": Depth(), "gaussian": SoftFocus(), "ring": Ring()},
     "motion": {"straight": Straight(), "jerk": Jerk(), "zoom-rotate": ZoomRotate(), "moving": Moving()},
+    "camera": CAMERA_FAMILIES,
+    "jpeg": JPEG_FAMILIES,
 }
-# families that no network is trained on: they tell on `val` what was learnt
-UNSEEN: Mapping[str, str] = {"raindrop": "painted", "defocus": "ring", "motion": "moving"}
+UNSEEN: Mapping[str, str] = {  # families that no network is trained on: they tell on `val` what was learnt
+    "haze": "corridor",
+    "raindrop": "painted",
+    "defocus": "ring",
+    "motion": "moving",
+    "camera": "coring",
+}
 ANY = "any"
 
 
