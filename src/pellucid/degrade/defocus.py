@@ -87,7 +87,7 @@ def _cut_by_barrel(image: Tensor, p: PolygonParams) -> Tensor:
     # the barrel's end, seen from a corner of the picture, is a disc beside the aperture
     shift = p.vignetting * p.lens.radius * torch.tensor([(left, top), (right, top), (left, bottom), (right, bottom)])
     distance = torch.hypot(places + shift[:, :1, None], places[:, None] + shift[:, 1:, None])
-    kernels = full * (p.lens.radius - distance + 1).clamp(1e-3, 1)
+    kernels = full * (p.lens.radius - distance + 1.5).clamp(0, 1)
     kernels = kernels / kernels.sum((1, 2), keepdim=True)
 
     corners = convolve(scene_light(image, [p.lens.highlights]), kernels.to(image.device))

@@ -74,7 +74,7 @@ class Beads:
         scale: multiplies all lengths in pixels, for larger pictures.
     """
 
-    coverage: tuple[float, float] = (0.01, 0.5)
+    coverage: tuple[float, float] = (0.03, 0.5)
     smallest: tuple[float, float] = (1.0, 4.0)
     largest: tuple[float, float] = (5.0, 32.0)
     steepness: tuple[float, float] = (0.5, 2.5)

@@ -67,7 +67,7 @@ class Blobs:
     coverage: tuple[float, float] = (0.05, 0.5)
     smallest: tuple[float, float] = (1.5, 6.0)
     largest: tuple[float, float] = (6.0, 30.0)
-    defocus: tuple[float, float] = (2.0, 16.0)
+    defocus: tuple[float, float] = (2.0, 20.0)
     opacity: tuple[float, float] = (0.2, 1.0)
     brightness: tuple[float, float] = (0.45, 1.0)
     own: tuple[float, float] = (0.0, 0.7)

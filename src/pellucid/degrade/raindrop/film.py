@@ -27,8 +27,8 @@ class FilmParams:
 def sample_film(rng: torch.Generator, strength: float, scale: float) -> FilmParams:
     """Draw a film: none at strength 0, at 1 as much as wet windows have."""
     return FilmParams(
-        blur=scale * strength * uniform(rng, 0.0, 1.3),
-        veil=strength * uniform(rng, 0.0, 0.35),
+        blur=scale * strength * uniform(rng, 0.0, 1.0),
+        veil=strength * uniform(rng, 0.0, 0.25),
         gains=tinted(1 + strength * uniform(rng, -0.15, 0.1), strength * uniform(rng, -0.1, 0.1)),
     )
 

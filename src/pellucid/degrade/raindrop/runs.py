@@ -142,4 +142,4 @@ def _trail(rng: torch.Generator, p: RunsParams, height: int, width: int) -> tupl
     left = torch.stack((x + aside, y, radius))[:, ~broken | (chances < 0.12)]
     taper = torch.linspace(0, 1, 4)  # the head is longer than wide
     head = torch.stack((x[-1].expand(4), end - 2 * thickness * taper, thickness * (1.9 - 0.7 * taper)))
-    return torch.cat((left, head), 1), torch.stack((x, y, torch.full_like(x, 1.6 * thickness)))
+    return torch.cat((left, head), 1), torch.stack((x, y, torch.full_like(x, 1.6 * thickness)))[:, ::2]

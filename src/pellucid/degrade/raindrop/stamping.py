@@ -53,7 +53,11 @@ def stamp(
     # One integer holds a value and its shape: bits of floats above 0 are ordered as these are. A maximum, unlike a sum,
     # is the same in any order, so this is deterministic on a GPU too.
     canvas = torch.full((height * width + 1,), -1, device=x.device)  # the first is for all points outside
-    for which, reach in alike(radius + margin + 1):
+    reaches = radius + margin + 1
+    seen = ((x.clamp(0, width) - x).abs() < reaches) & ((y.clamp(0, height) - y).abs() < reaches)
+    (visible,) = seen.nonzero(as_tuple=True)
+    for some, reach in alike(reaches[visible]):
+        which = visible[some]
         offsets = torch.arange(-reach, reach + 1, device=x.device)
         column = x[which, None, None].round().long() + offsets
         row = y[which, None, None].round().long() + offsets[:, None]
