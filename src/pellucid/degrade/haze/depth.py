@@ -9,14 +9,14 @@ from torch import Tensor
 
 from pellucid.degrade.base import chance, log_uniform, seed, tinted, uniform
 from pellucid.degrade.fields import Window, sample_window, scene_axes, smooth_noise
-from pellucid.degrade.haze.guided import guided, reduced
-from pellucid.degrade.haze.scattering import colours, numbers, through
+from pellucid.degrade.haze.guided import joint_bilateral, reduced
+from pellucid.degrade.haze.scattering import colours, exposed, lit_alike, numbers, through
 
-_SIDE = 64  # pixels of the copy in which a picture is taken apart
+_SIDE = 48  # pixels of the copy in which a picture is taken apart
 _GRID = 6  # regions across and down
 _STEPS = 2  # of k-means
 _SHARP = 0.004  # squared distance over which one region passes into the next
-_EDGE = 5e-4  # variance of grey that the depth takes for an edge
+_EDGE = 0.05  # difference of grey that the depth takes for an edge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,7 @@ class DepthHazeParams:
         place: weight of a place beside colours, when regions are made: high for compact ones.
         patchiness: standard deviation of the logarithm of the density.
         airlight: colour of the haze (R, G, B) in [0, 1].
+        lit: brightness of the haze beside the picture's brightest parts; 0: as its colour says.
         in_light: mix light rather than sRGB values.
         window: the part of the scene in the picture.
         seed: of the regions and of the density.
@@ -48,6 +49,7 @@ class DepthHazeParams:
     place: float
     patchiness: float
     airlight: tuple[float, float, float]
+    lit: float
     in_light: bool
     window: Window
     seed: int
@@ -59,7 +61,7 @@ class DepthHaze:
 
     The picture falls into regions of like colour. Each stands on the ground, as in a pop-up book (Hoiem et al. 2005),
     and is farther where its dark channel is high (He et al. 2009) and where it is pale, as air does that to what is
-    far. The distances are enlarged along the picture's edges by a guided filter.
+    far. The distances are enlarged along the picture's edges.
 
     Attributes:
         optical_depth: range of the optical depth of the farthest thing, log-uniform; 4 is white-out.
@@ -67,14 +69,16 @@ class DepthHaze:
         patchiness: range of the standard deviation of the logarithm of the density.
         brightness: range of the airlight's brightest channel.
         tint: largest departure of the airlight from grey, in [0, 1].
+        lit_alike: probability that what lights the scene lights the haze, bright over what is bright.
         window: range of the share of the scene that is seen.
     """
 
-    optical_depth: tuple[float, float] = (0.15, 4.0)
+    optical_depth: tuple[float, float] = (0.3, 4.0)
     nearest: tuple[float, float] = (0.0, 0.5)
     patchiness: tuple[float, float] = (0.0, 0.3)
     brightness: tuple[float, float] = (0.5, 1.0)
     tint: float = 0.2
+    lit_alike: float = 0.5
     window: tuple[float, float] = (0.25, 1.0)
 
     def sample(self, rng: torch.Generator) -> DepthHazeParams:
@@ -91,6 +95,7 @@ class DepthHaze:
             place=log_uniform(rng, 0.3, 1.5),
             patchiness=uniform(rng, *self.patchiness),
             airlight=tinted(uniform(rng, *self.brightness), self.tint * (uniform(rng, 0, 1) - uniform(rng, 0, 1))),
+            lit=lit_alike(rng, self.lit_alike),
             in_light=chance(rng, 0.5),
             window=sample_window(rng, self.window),
             seed=seed(rng),
@@ -102,7 +107,7 @@ class DepthHaze:
         density = smooth_noise([p.seed + 1 for p in params], y, x, cells=2, octaves=3)[:, None]
         density = (numbers([p.patchiness for p in params], image) * density).exp()
         thickness = numbers([p.optical_depth for p in params], image) * density * self.depth(image, params)
-        airlight = colours([p.airlight for p in params], image)
+        airlight = exposed(colours([p.airlight for p in params], image), image, [p.lit for p in params])
         return through(image, (-thickness).exp(), airlight, [p.in_light for p in params])
 
     def depth(self, image: Tensor, params: Sequence[DepthHazeParams]) -> Tensor:
@@ -114,17 +119,17 @@ class DepthHaze:
         brightest, darkest = small.amax(1), small.amin(1)
         dark = -F.max_pool2d(-darkest, 5, 1, 2)
         pale = darkest / brightest.clamp(min=0.05)
-        own = parts / parts.sum(-1, keepdim=True).clamp(min=1e-6)
-        dark, pale = (torch.einsum("bkn,bn->bk", own, cue.flatten(1)) for cue in (dark, pale))
+        seen = torch.stack([dark, pale], 1).flatten(2) @ parts / parts.sum(1)[:, None].clamp(min=1e-6)
+        dark, pale = seen.unbind(1)
         # The nearest ground that a region covers is what it stands on.
-        foot = (1 - parts * (1 - ground.flatten(1))[:, None]).amin(-1)
+        foot = 1 - (parts * (1 - ground.flatten(1))[:, :, None]).amax(1)
         luck = torch.stack([torch.rand(_GRID**2, generator=torch.Generator().manual_seed(p.seed + 2)) for p in params])
         cues = torch.tensor([p.cues for p in params], device=image.device)[:, :, None]
         stacked = torch.stack([_stretched(dark), _stretched(pale), foot, luck.to(image.device)], 1)
         distance = (cues * stacked).sum(1)
-        standing = torch.einsum("bkn,bk->bn", parts, _stretched(distance)).unflatten(1, small.shape[2:])
+        standing = (parts @ _stretched(distance)[:, :, None])[:, :, 0].unflatten(1, small.shape[2:])
         depth = torch.lerp(standing, ground, numbers([p.ground for p in params], image)[:, 0])
-        depth = guided(depth[:, None], image, epsilon=_EDGE)
+        depth = joint_bilateral(depth[:, None], image, sigma=_EDGE)
         nearest = numbers([p.nearest for p in params], image)
         return nearest + (1 - nearest) * depth
 
@@ -137,29 +142,28 @@ def _ground(rows: Tensor, params: Sequence[DepthHazeParams]) -> Tensor:
 
 
 def _parts(small: Tensor, params: Sequence[DepthHazeParams]) -> Tensor:
-    """Which of 36 regions each pixel belongs to, softly: (B, 36, h·w), summing to 1; k-means in colour and place."""
+    """Which of 36 regions each pixel belongs to, softly: (B, h·w, 36), summing to 1; k-means in colour and place."""
     height, width = small.shape[2:]
     smooth = F.avg_pool2d(small.expand(-1, 3, -1, -1), 3, 1, 1, count_include_pad=False)
     rows, columns = (torch.arange(n, device=small.device) / max(height, width) for n in (height, width))
     places = torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(len(small), -1, -1, -1)
     places = places * numbers([p.place for p in params], small)
-    points = torch.cat([smooth, places], 1).flatten(2)
+    points = torch.cat([smooth, places], 1).flatten(2).mT.contiguous()
     jitter = [torch.rand(2, _GRID, _GRID, generator=torch.Generator().manual_seed(p.seed)) for p in params]
     cells = torch.stack(torch.meshgrid(torch.arange(_GRID), torch.arange(_GRID), indexing="ij"))
     chosen = ((cells + torch.stack(jitter)) / _GRID * torch.tensor([height, width])[:, None, None]).long().flatten(2)
     first = (chosen[:, 0] * width + chosen[:, 1]).to(small.device)
-    centres = points.gather(2, first[:, None].expand(-1, 5, -1))
+    centres = points.gather(1, first[:, :, None].expand(-1, -1, 5))
     parts = _shares(points, centres)
     for _ in range(_STEPS):
-        weight = parts.sum(-1)[:, None].clamp(min=1e-6)
-        parts = _shares(points, torch.einsum("bkn,bcn->bck", parts, points) / weight)
+        parts = _shares(points, parts.mT @ points / parts.sum(1)[:, :, None].clamp(min=1e-6))
     return parts
 
 
 def _shares(points: Tensor, centres: Tensor) -> Tensor:
     # |p - c|² without |p|², which the softmax over centres takes no notice of.
-    nearness = 2 * centres.mT @ points - centres.square().sum(1)[:, :, None]
-    return (nearness / _SHARP).softmax(1)
+    nearness = points @ (2 / _SHARP * centres.mT) - centres.square().sum(2)[:, None] / _SHARP
+    return nearness.softmax(2)
 
 
 def _stretched(values: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pellucid.degrade.base import chance, per_image, seed, uniform
+from pellucid.degrade.base import chance, seed, uniform
 from pellucid.degrade.camera import to_linear, to_srgb
 from pellucid.degrade.fields import Window, sample_window, scene_axes, smooth_noise
 from pellucid.degrade.haze.guided import guided, reduced
@@ -143,10 +143,13 @@ class Haze:
         """Veil (B, C, H, W) in [0, 1]; a grey picture sees grey haze."""
         transmission = self.transmission(image, params).to(image.dtype)
         airlight = self.airlight(image, params).to(image.dtype)
-        light = to_linear(airlight)
-        mixed_as_srgb = airlight + (image - airlight) * transmission
-        mixed_as_light = to_srgb(light + (to_linear(image) - light) * transmission)
-        return torch.where(per_image([p.linear_light for p in params], image) > 0, mixed_as_light, mixed_as_srgb)
+        hazy = airlight + (image - airlight) * transmission
+        as_light = [i for i, p in enumerate(params) if p.linear_light]
+        if as_light:
+            light = to_linear(airlight[as_light])
+            mixed = light + (to_linear(image[as_light]) - light) * transmission[as_light]
+            hazy[as_light] = to_srgb(mixed)
+        return hazy
 
     def transmission(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
         """The share t of light that arrives, (B, 1, H, W) float32 in (0, 1], for pictures (B, C, H, W)."""
@@ -186,12 +189,12 @@ class Haze:
             here, there = here.mean(1, keepdim=True), there.mean(1, keepdim=True)
         airlight = here + (there - here) * aside
         outdoors = (airlight * self._exposure(image, params)).clamp(max=1)
-        in_a_room = [float(any(p.around)) for p in params]
-        if not any(in_a_room):
-            return outdoors
-        tint = airlight / airlight.amax(1, keepdim=True)
-        room = (tint * to_srgb(_light_around(image, params))).clamp(max=1)
-        return torch.where(_numbers(in_a_room, image) > 0, room, outdoors)
+        in_a_room = [i for i, p in enumerate(params) if any(p.around)]
+        if in_a_room:
+            tint = (airlight / airlight.amax(1, keepdim=True))[in_a_room]
+            around = _light_around(image[in_a_room], [params[i] for i in in_a_room])
+            outdoors[in_a_room] = (tint * to_srgb(around)).clamp(max=1)
+        return outdoors
 
     def _exposure(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
         """By how much the haze is brighter (B, 1, 1, 1) than its colours say."""
@@ -265,7 +268,8 @@ def _regions(seeds: Sequence[int], image: Tensor) -> Tensor:
     gaps = torch.cdist(points.mT, torch.stack(chosen).mT)
     parts = (-(gaps**2) / _BLUR).softmax(-1).mT.reshape(-1, _REGIONS, *small)
     for _ in range(2):  # what is thin, such as the rim between two parts, goes to the parts around it
-        parts = F.avg_pool2d(parts, 5, 1, 2, count_include_pad=False) ** 2
+        parts = F.avg_pool2d(parts, (5, 1), 1, (2, 0), count_include_pad=False)
+        parts = F.avg_pool2d(parts, (1, 5), 1, (0, 2), count_include_pad=False) ** 2
         parts = parts / parts.sum(1, keepdim=True)
     depth = (parts * torch.stack(distances).to(image.device)[:, :, None, None]).sum(1, keepdim=True)
     return F.interpolate(depth, (height, width), mode="bilinear")[:, 0]

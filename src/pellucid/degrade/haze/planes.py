@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pellucid.degrade.base import chance, integer, log_uniform, seed, tinted, uniform
 from pellucid.degrade.fields import Window, sample_window, scene_axes, smooth_noise
-from pellucid.degrade.haze.scattering import colours, numbers, through
+from pellucid.degrade.haze.scattering import colours, exposed, lit_alike, numbers, through
 
 _MOST = 6  # banks
 _CELLS, _OCTAVES = 5, 4  # of an edge's ups and downs
@@ -42,6 +42,7 @@ class PlanesParams:
     Attributes:
         banks: the farthest first.
         on_ground: whether they lie on the ground, below their edges, or hang above them.
+        lit: brightness of the fog beside the picture's brightest parts; 0: as its colour says.
         unrest: standard deviation of the logarithm of the density within them.
         in_light: mix light rather than sRGB values.
         window: the part of the scene in the picture.
@@ -50,6 +51,7 @@ class PlanesParams:
 
     banks: tuple[Bank, ...]
     on_ground: bool
+    lit: float
     unrest: float
     in_light: bool
     window: Window
@@ -68,14 +70,16 @@ class Planes:
         softness: range of the width of their edges, in sides of the scene, log-uniform.
         brightness: range of the airlight's brightest channel.
         tint: largest departure of the airlight from grey, in [0, 1].
+        lit_alike: probability that what lights the scene lights the fog, bright over what is bright.
         window: range of the share of the scene that is seen.
     """
 
-    optical_depth: tuple[float, float] = (0.2, 4.0)
+    optical_depth: tuple[float, float] = (0.3, 4.0)
     banks: tuple[int, int] = (2, _MOST)
     softness: tuple[float, float] = (0.002, 0.1)
     brightness: tuple[float, float] = (0.5, 1.0)
     tint: float = 0.2
+    lit_alike: float = 0.5
     window: tuple[float, float] = (0.25, 1.0)
 
     def sample(self, rng: torch.Generator) -> PlanesParams:
@@ -84,8 +88,9 @@ class Planes:
         total = log_uniform(rng, *self.optical_depth)
         parts = [uniform(rng, 0.1, 1.0) ** 2 for _ in range(count)]
         brightness, tint = uniform(rng, *self.brightness), self.tint * (uniform(rng, 0, 1) - uniform(rng, 0, 1))
-        # Fog begins above the picture or in its upper half, so that no picture is left without any.
-        edges = sorted(window.top + window.extent * uniform(rng, 0.2, 1.2) for _ in range(count))
+        on_ground = chance(rng, 0.35)
+        low, high = (-0.2, 0.8) if on_ground else (0.2, 1.2)  # so that few pictures are left without fog
+        edges = sorted(window.top + window.extent * uniform(rng, low, high) for _ in range(count))
         slope, relief, softness = uniform(rng, -0.15, 0.15), log_uniform(rng, 0.005, 0.08), self.softness
         banks = tuple(
             Bank(
@@ -100,7 +105,8 @@ class Planes:
         )
         return PlanesParams(
             banks=banks,
-            on_ground=chance(rng, 0.35),
+            on_ground=on_ground,
+            lit=lit_alike(rng, self.lit_alike),
             unrest=uniform(rng, 0.0, 0.4),
             in_light=chance(rng, 0.5),
             window=window,
@@ -110,9 +116,11 @@ class Planes:
     def apply(self, image: Tensor, params: Sequence[PlanesParams]) -> Tensor:
         """Veil (B, C, H, W) in [0, 1]; a grey picture sees grey fog."""
         hazy, thickness = image, self.thickness(image, params)
+        lit = [p.lit for p in params]
         for i in range(thickness.shape[1]):
             # A picture with fewer banks has no fog in the others, whatever their colour.
             airlight = colours([p.banks[min(i, len(p.banks) - 1)].airlight for p in params], image)
+            airlight = exposed(airlight, image, lit)
             hazy = through(hazy, (-thickness[:, i : i + 1]).exp(), airlight, [p.in_light for p in params])
         return hazy
 

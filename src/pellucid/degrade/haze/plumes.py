@@ -10,13 +10,15 @@ from torch import Tensor
 
 from pellucid.degrade.base import chance, log_uniform, seed, tinted, uniform
 from pellucid.degrade.fields import Window, sample_window, scene_axes, smooth_noise
-from pellucid.degrade.haze.scattering import colours, numbers, through
+from pellucid.degrade.haze.scattering import colours, exposed, lit_alike, numbers, through
 
 _CELLS = 8  # of the coarsest turbulence, along the side of a scene that is not enlarged
 _OCTAVES = 5
+_FINE = 4  # how many times as fine as the coarsest turbulence its billows are
 _AMBIENT = 0.35  # of the light: what reaches smoke that stands in the shadow of other smoke
 _LAMPS = 3  # at most
-_DARK, _NIGHT = 0.15, 0.25  # probabilities of smoke that is itself dark, and that only lamps light
+_DARK, _NIGHT = 0.1, 0.3  # probabilities of smoke that is itself dark, and that only lamps light
+_DIM = 0.35  # share of a day's brightness that either has
 
 Lamp = tuple[float, float, float, tuple[float, float, float]]
 
@@ -32,8 +34,10 @@ class PlumesParams:
         softness: of the rim of a plume, in standard deviations.
         folded: whether turbulence is folded, which gives wisps instead of clouds.
         size: how much of the turbulence is seen (down, across), at most 1: unlike numbers draw it out.
+        billows: standard deviation of the logarithm of the density within a plume.
         warp: standard deviation of how far it is swirled, in shares of the picture.
         colour: of the smoke (R, G, B) in [0, 1], in full light.
+        lit: brightness of the smoke beside the picture's brightest parts; 0: as its colour says.
         shade: optical depth from which smoke casts shadows on smoke; 0 is none.
         sun: direction that light comes from, in radians.
         lamps: each its row and column in the scene, radius, and colour.
@@ -48,8 +52,10 @@ class PlumesParams:
     softness: float
     folded: bool
     size: tuple[float, float]
+    billows: float
     warp: float
     colour: tuple[float, float, float]
+    lit: float
     shade: float
     sun: float
     lamps: tuple[Lamp, ...]
@@ -70,6 +76,7 @@ class Plumes:
         haze: range of the optical depth of thin smoke everywhere.
         brightness: range of the smoke's brightest channel, where it is lit by day.
         tint: largest departure of the smoke from grey, in [0, 1].
+        lit_alike: probability that what lights the scene lights the smoke, bright over what is bright.
         lamps: probability of lamps and windows.
         window: range of the share of the scene that is seen.
     """
@@ -78,6 +85,7 @@ class Plumes:
     haze: tuple[float, float] = (0.0, 0.6)
     brightness: tuple[float, float] = (0.5, 1.0)
     tint: float = 0.25
+    lit_alike: float = 0.5
     lamps: float = 0.5
     window: tuple[float, float] = (0.25, 1.0)
 
@@ -85,20 +93,22 @@ class Plumes:
         """Draw the parameters for one image."""
         size, drawn_out = log_uniform(rng, 0.1, 0.6), log_uniform(rng, 0.5, 2.0)
         lamps = tuple(_lamp(rng) for _ in range(_LAMPS) if chance(rng, 0.6)) if chance(rng, self.lamps) else ()
-        brightness = uniform(rng, *self.brightness)
-        if chance(rng, _DARK):
-            brightness *= 0.4
-        if lamps and chance(rng, _NIGHT):
-            brightness *= 0.3
+        is_dark = chance(rng, _NIGHT if lamps else _DARK)
+        brightness = uniform(rng, *self.brightness) * (_DIM if is_dark else 1.0)
+        folded = chance(rng, 0.25)
         return PlumesParams(
             optical_depth=log_uniform(rng, *self.optical_depth),
             haze=uniform(rng, *self.haze),
-            threshold=uniform(rng, -1.5, 0.8),
-            softness=log_uniform(rng, 0.2, 2.0),
-            folded=chance(rng, 0.3),
+            threshold=uniform(rng, -1.5, 0.0 if folded else 0.8),
+            softness=log_uniform(rng, 0.5, 3.0),
+            folded=folded,
             size=(size * drawn_out**-0.5, size * drawn_out**0.5),
+            billows=uniform(rng, 0.0, 0.6),
             warp=uniform(rng, 0.0, 0.12),
-            colour=tinted(brightness, self.tint * (uniform(rng, 0, 1) - uniform(rng, 0, 1))),
+            colour=tinted(
+                brightness * (_DIM if is_dark else 1.0), self.tint * (uniform(rng, 0, 1) - uniform(rng, 0, 1))
+            ),
+            lit=lit_alike(rng, 0.0 if is_dark else self.lit_alike),
             shade=uniform(rng, 0.0, 1.2) if chance(rng, 0.6) else 0.0,
             sun=uniform(rng, 0.0, math.tau),
             lamps=lamps,
@@ -112,7 +122,8 @@ class Plumes:
         density = self.density(image, params)
         haze = numbers([p.haze for p in params], image)
         transmission = (-haze - numbers([p.optical_depth for p in params], image) * density).exp()
-        light = self._sunlight(density, params) * colours([p.colour for p in params], image)
+        colour = exposed(colours([p.colour for p in params], image), image, [p.lit for p in params])
+        light = self._sunlight(density, params) * colour
         light = light + torch.cat([_lamplight(image[i : i + 1], p) for i, p in enumerate(params)])
         return through(image, transmission, light.clamp(max=1), [p.in_light for p in params])
 
@@ -122,15 +133,17 @@ class Plumes:
         size = torch.tensor([p.size for p in params], device=image.device)[:, :, None, None]
         y, x = size[:, 0] * y, size[:, 1] * x
         field = smooth_noise([p.seed for p in params], y, x, cells=_CELLS, octaves=_OCTAVES)[:, None]
+        fine = smooth_noise([p.seed + 3 for p in params], y, x, cells=_FINE * _CELLS, octaves=3)[:, None]
         swirl = [smooth_noise([p.seed + i for p in params], y, x, cells=_CELLS) for i in (1, 2)]
         warp = numbers([p.warp for p in params], image)
-        field = _moved(field, 2 * warp[:, 0] * swirl[0], 2 * warp[:, 0] * swirl[1])
+        fields = torch.cat([field, fine], 1)
+        field, fine = _moved(fields, 2 * warp[:, 0] * swirl[0], 2 * warp[:, 0] * swirl[1]).split(1, 1)
         folded = torch.tensor([p.folded for p in params], device=image.device)[:, None, None, None]
         # |n| of unit variance has a mean of 0.8 and a deviation of 0.6.
         field = torch.where(folded, (0.8 - field.abs()) / 0.6, field)
         threshold, softness = (numbers(v, image) for v in ([p.threshold for p in params], [p.softness for p in params]))
         risen = (field - threshold).clamp(min=0)
-        return risen * risen / (risen + softness)
+        return risen * risen / (risen + softness) * (numbers([p.billows for p in params], image) * fine).exp()
 
     def _sunlight(self, density: Tensor, params: Sequence[PlumesParams]) -> Tensor:
         """Share of daylight that reaches the smoke in each place, (B, 1, H, W)."""
@@ -160,7 +173,7 @@ def _lamplight(image: Tensor, drawn: PlumesParams) -> Tensor:
 
 
 def _moved(field: Tensor, down: Tensor, across: Tensor) -> Tensor:
-    """A field (B, 1, H, W) as seen from places that lie (B, H, W) further on, in half sides of the picture."""
+    """Fields (B, N, H, W) as seen from places that lie (B, H, W) further on, in half sides of the picture."""
     rows, columns = (torch.arange(n, device=field.device) for n in field.shape[2:])
     rows, columns = ((2 * places + 1) / len(places) - 1 for places in (rows, columns))
     shape = (len(field), *field.shape[2:])

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pellucid.degrade.base import chance, log_uniform, tinted, uniform
-from pellucid.degrade.haze.scattering import colours, numbers, through
+from pellucid.degrade.haze.scattering import colours, exposed, lit_alike, numbers, through
 
 _HIGHLIGHT = 0.75  # of light: from here on the file may have cut off what was brighter
 _TAIL = 4  # how much wider the far part of a glow is than its near part
@@ -26,6 +26,7 @@ class VeilParams:
         lamps: by how much highlights were brighter than the file shows.
         fading: share of the saturation that is lost, in [0, 1].
         airlight: colour of the mist (R, G, B) in [0, 1].
+        lit: brightness of the mist beside the picture's brightest parts; 0: as its colour says.
         of_scene: share of the mist's light that has the picture's mean colour.
         in_light: mix light rather than sRGB values.
     """
@@ -37,6 +38,7 @@ class VeilParams:
     lamps: float
     fading: float
     airlight: tuple[float, float, float]
+    lit: float
     of_scene: float
     in_light: bool
 
@@ -55,15 +57,17 @@ class Veil:
         fading: range of the share of saturation that is lost.
         brightness: range of the airlight's brightest channel.
         tint: largest departure of the airlight from grey, in [0, 1].
+        lit_alike: probability that what lights the scene lights the mist, bright over what is bright.
         scale: multiplies all lengths in pixels.
     """
 
     optical_depth: tuple[float, float] = (0.1, 3.5)
-    forward: tuple[float, float] = (0.0, 0.8)
+    forward: tuple[float, float] = (0.0, 0.6)
     radius: tuple[float, float] = (1.5, 24.0)
     fading: tuple[float, float] = (0.0, 0.7)
     brightness: tuple[float, float] = (0.45, 1.0)
     tint: float = 0.25
+    lit_alike: float = 0.5
     scale: float = 1.0
 
     def sample(self, rng: torch.Generator) -> VeilParams:
@@ -77,6 +81,7 @@ class Veil:
             lamps=uniform(rng, 0.0, 4.0) if chance(rng, 0.5) else 0.0,
             fading=uniform(rng, *self.fading),
             airlight=tinted(uniform(rng, *self.brightness), self.tint * (uniform(rng, 0, 1) - uniform(rng, 0, 1))),
+            lit=lit_alike(rng, self.lit_alike),
             of_scene=uniform(rng, 0.0, 0.6) if chance(rng, 0.5) else 0.0,
             in_light=chance(rng, 0.6),
         )
@@ -91,9 +96,8 @@ class Veil:
         grey = scene.mean(1, keepdim=True)
         scene = torch.lerp(scene, grey, numbers([p.fading for p in params], image))
         mean = light.mean((2, 3), keepdim=True).sqrt()
-        airlight = torch.lerp(
-            colours([p.airlight for p in params], image), mean, numbers([p.of_scene for p in params], image)
-        )
+        airlight = exposed(colours([p.airlight for p in params], image), image, [p.lit for p in params])
+        airlight = torch.lerp(airlight, mean, numbers([p.of_scene for p in params], image))
         transmission = numbers([p.transmission for p in params], image)
         return through(scene.to(image.dtype), transmission, airlight, [p.in_light for p in params])
 
