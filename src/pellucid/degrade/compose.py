@@ -18,7 +18,7 @@ from pellucid.degrade.glow import Glow
 from pellucid.degrade.grass import Grass
 from pellucid.degrade.haze import HAZE_LEVELS, Haze
 from pellucid.degrade.noise import GaussianNoise
-from pellucid.degrade.rain import RAIN_LEVELS, RainGrains, RainLines, RainStreaks, RainWater
+from pellucid.degrade.rain import RAIN_LEVELS, RainGrains, RainLines, RainPerspective, RainStreaks, RainWater
 from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
 from pellucid.degrade.stretch import Stretch
 from pellucid.errors import ConfigError, did_you_mean
@@ -47,9 +47,11 @@ LEVELS: dict[str, Mapping[str, Degradation]] = {
     "camera": CAMERA_NOISE_LEVELS,
 }
 FAMILIES: dict[str, Mapping[str, Degradation]] = {  # other renderers of the same things, unlike those above
-    "rain": {"lines": RainLines(), "grains": RainGrains(), "water": RainWater()},
+    "rain": {"lines": RainLines(), "grains": RainGrains(), "water": RainWater(), "perspective": RainPerspective()},
 }
-UNSEEN: Mapping[str, str] = {}  # families that no network is trained on: they tell on `val` what was learnt
+UNSEEN: Mapping[str, str] = {
+    "rain": "perspective"
+}  # families that no network is trained on: they tell on `val` what was learnt
 ANY = "any"
 
 
