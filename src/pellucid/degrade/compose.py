@@ -20,7 +20,7 @@ from pellucid.degrade.grass import Grass
 from pellucid.degrade.haze import HAZE_FAMILIES, HAZE_LEVELS, Haze
 from pellucid.degrade.motion import Jerk, Moving, Straight, ZoomRotate
 from pellucid.degrade.noise import GaussianNoise
-from pellucid.degrade.rain import RAIN_LEVELS, RainGrains, RainLines, RainStreaks, RainWater
+from pellucid.degrade.rain import RAIN_LEVELS, RainGrains, RainLines, RainPerspective, RainStreaks, RainWater
 from pellucid.degrade.raindrop import RAINDROP_LEVELS, Beads, Blobs, Painted, Pane, Raindrops, Runs
 from pellucid.degrade.stretch import Stretch
 from pellucid.errors import ConfigError, did_you_mean
@@ -50,7 +50,7 @@ LEVELS: dict[str, Mapping[str, Degradation]] = {
 }
 FAMILIES: dict[str, Mapping[str, Degradation]] = {  # other renderers of the same things, unlike those above
     "haze": HAZE_FAMILIES,
-    "rain": {"lines": RainLines(), "grains": RainGrains(), "water": RainWater()},
+    "rain": {"lines": RainLines(), "grains": RainGrains(), "water": RainWater(), "perspective": RainPerspective()},
     "raindrop": {"beads": Beads(), "blobs": Blobs(), "runs": Runs(), "pane": Pane(), "painted": Painted()},
     "defocus": {"polygon": Polygon(), "depth": Depth(), "gaussian": SoftFocus(), "ring": Ring()},
     "motion": {"straight": Straight(), "jerk": Jerk(), "zoom-rotate": ZoomRotate(), "moving": Moving()},
@@ -59,6 +59,7 @@ FAMILIES: dict[str, Mapping[str, Degradation]] = {  # other renderers of the sam
 }
 UNSEEN: Mapping[str, str] = {  # families that no network is trained on: they tell on `val` what was learnt
     "haze": "corridor",
+    "rain": "perspective",
     "raindrop": "painted",
     "defocus": "ring",
     "motion": "moving",

@@ -14,6 +14,7 @@ Shapes = tuple[FloatArray, FloatArray]  # corners (N, corners, 2) as x, y in pix
 
 FINE_PIXELS_AT_ONCE = 2**25  # bounds the memory of drawing, at a byte each
 DISC_CORNERS = 12
+OUTLINE = 1 / 3  # pixels by which shapes grow, for Pillow paints their outlines too
 
 
 def ribbons(paths: FloatArray, widths: FloatArray) -> FloatArray:
@@ -28,14 +29,15 @@ def ribbons(paths: FloatArray, widths: FloatArray) -> FloatArray:
     """
     along = np.gradient(paths, axis=1)
     along /= np.maximum(np.hypot(along[..., 0], along[..., 1])[..., None], 1e-9)
-    aside = np.stack([-along[..., 1], along[..., 0]], -1) * widths[..., None] / 2
+    aside = np.stack([-along[..., 1], along[..., 0]], -1) * np.maximum(widths - OUTLINE, 0.0)[..., None] / 2
     return np.concatenate([paths + aside, (paths - aside)[:, ::-1]], 1)
 
 
 def discs(centres: FloatArray, widths: FloatArray, lengths: FloatArray, angles: FloatArray) -> FloatArray:
     """Outlines (N, corners, 2) of ellipses around centres (N, 2), so long (N,) at angles (N,) from the vertical."""
     turn = np.linspace(0, 2 * math.pi, DISC_CORNERS, endpoint=False)
-    across, along = np.cos(turn) * widths[:, None] / 2, np.sin(turn) * lengths[:, None] / 2
+    across = np.outer(np.maximum(widths - OUTLINE, 0.0) / 2, np.cos(turn))
+    along = np.outer(np.maximum(lengths - OUTLINE, 0.0) / 2, np.sin(turn))
     sin, cos = np.sin(angles)[:, None], np.cos(angles)[:, None]
     return centres[:, None] + np.stack([across * cos + along * sin, along * cos - across * sin], -1)
 
@@ -65,7 +67,7 @@ def _draw_band(
         y = corners[..., 1]
         seen = (y.max(1, initial=-math.inf) >= top - 1) & (y.min(1, initial=math.inf) <= top + height + 1)
         order = np.flatnonzero(seen)[levels[seen].argsort(kind="stable")]
-        fine = (corners[order] - (0.0, top)) * oversampling - 0.5  # Pillow counts from the middle of a pixel
+        fine = np.floor((corners[order] - (0.0, top)) * oversampling)  # Pillow would round towards 0
         greys = np.rint(levels[order] * 255).clip(0, 255).astype(int).tolist()
         for outline, grey in zip(fine.reshape(len(order), 2 * corners.shape[1]).tolist(), greys, strict=True):
             pencil.polygon(outline, fill=grey)

@@ -96,7 +96,7 @@ class RainWater:
     nearness: tuple[float, float] = (0.5, 4.0)
     edge: tuple[float, float] = (-1.0, 0.4)
     slope: tuple[float, float] = (-0.6, 0.6)
-    spacing: tuple[float, float] = (6.0, 80.0)
+    spacing: tuple[float, float] = (6.0, 50.0)
     lean: tuple[float, float] = (-0.3, 0.3)
     length: tuple[float, float] = (15.0, 90.0)
     width: tuple[float, float] = (1.2, 4.5)
@@ -104,7 +104,7 @@ class RainWater:
     beads: tuple[float, float] = (0.0, 1.0)
     defocus: tuple[float, float] = (0.3, 1.8)
     splashes: tuple[float, float] = (0.5, 12.0)
-    opacity: tuple[float, float] = (0.4, 1.0)
+    opacity: tuple[float, float] = (0.45, 1.0)
     veil: tuple[float, float] = (0.05, 0.4)
     scale: float = 1.0
 
