@@ -50,10 +50,7 @@ def save_network(
         **(notes or {}),
     }
     state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
-    if dtype == torch.int8:
-        state = to_eight_bits(state)
-    else:
-        state = {key: tensor.to(dtype) for key, tensor in state.items()}
+    state = to_eight_bits(state) if dtype == torch.int8 else {key: value.to(dtype) for key, value in state.items()}
     detector: Detector | None = getattr(network, "detector", None)
     if detector is not None:
         state |= detector.tensors
