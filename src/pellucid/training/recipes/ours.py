@@ -61,9 +61,9 @@ def shared(train: Path, val: Path | None, out: Path) -> TrainConfig:
     degrade |= {"jpeg": {"family": "any", "probability": 0.5}}
     unseen = {name: {name: {"family": UNSEEN[name]}} for name in everything}
     mixed: dict[str, Degradations] = {
-        "rain+haze": {"haze": {"level": "light"}, "rain": {"level": "medium"}},
-        "raindrop+rain": {"rain": {"level": "drizzle"}, "raindrop": {"level": "few"}},
-        "haze+camera": {"haze": {"level": "medium"}, "camera": {"level": "light"}},
+        "rain-haze": {"haze": {"level": "light"}, "rain": {"level": "medium"}},
+        "rain-raindrop": {"rain": {"level": "drizzle"}, "raindrop": {"level": "few"}},
+        "haze-camera": {"haze": {"level": "medium"}, "camera": {"level": "light"}},
     }
     single: dict[str, Degradations] = {
         "sigma25": {"gaussian": {"low": 25, "high": 25}},
