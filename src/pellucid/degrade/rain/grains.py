@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from pellucid.degrade.base import chance, integer, log_uniform, seed, uniform
 from pellucid.degrade.rain.blending import BlendParams, blend_rain, sample_blend
 
+SLIMMEST = 5.0  # of a streak's length to its width: a shorter one is confetti
 SIGMAS_ACROSS = math.sqrt(2 * math.pi)  # width of a box as high as a Gaussian and of its area
 
 
@@ -97,7 +98,8 @@ class RainGrains:
         )
 
     def _sample_layer(self, rng: torch.Generator, cover: float, angle: float, crossing: float) -> GrainLayer:
-        length, grain = log_uniform(rng, *self.length), uniform(rng, *self.grain)
+        grain = uniform(rng, *self.grain)
+        length = max(log_uniform(rng, *self.length), SLIMMEST * grain)
         return GrainLayer(
             angle=angle + crossing * uniform(rng, -1.0, 1.0),
             length=length * self.scale,

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from pellucid.degrade.base import integer, log_uniform, seed, uniform
 
-MOST_PER_MEGAPIXEL = 12000.0  # streaks of one layer: bounds the time of far ones
+MOST_PER_MEGAPIXEL = 10000.0  # streaks of one layer: bounds the time of far ones
 STEEPEST = 3.0  # pixels aside for each pixel down: streaks are painted row by row
 NEAREST = 0.2  # metres: what falls towards the lens stops there
 POINTS_AT_ONCE = 2**16  # painted together: their values then stay in a core's cache
@@ -145,28 +145,38 @@ def _rain_on(image: Tensor, params: PerspectiveParams) -> Tensor:
     sky = 0.4 + 0.6 * scene.amax((2, 3), keepdim=True)
     light = torch.lerp(scene.flip(2), sky, params.sky)
     light = F.interpolate(light, (height, width), mode="bilinear", align_corners=False)
-    rng = torch.Generator().manual_seed(params.seed)
-    for layer in params.layers:
+    covers = _paint(_fall(params, height, width), len(params.layers), height, width).to(image)
+    for layer, cover in zip(params.layers, covers, strict=True):
         image = torch.lerp(image, sky, layer.fog)
-        image = torch.lerp(image, light, params.alpha * _streaks(layer, params, height, width, rng).to(image))
+        image = torch.lerp(image, light, params.alpha * cover)
     return image.clamp(0, 1)
 
 
-def _streaks(layer: SpaceLayer, params: PerspectiveParams, height: int, width: int, rng: torch.Generator) -> Tensor:
-    """How much of each pixel a layer's streaks cover, (H, W) in [0, 1], float32, on the CPU."""
-    aside = params.focal * params.fall / layer.depth  # from where streaks reach in
-    tall, wide = height + 2 * aside, width + 2 * aside
-    count = round(layer.density * 1e-6 * tall * wide)
-    x, y, deep, size = torch.rand((4, count), generator=rng)
-    sway = 0.03 * torch.randn(count, generator=rng)
-    z = layer.depth * (0.75 + 0.5 * deep)
-    middle = torch.stack([(x - 0.5) * wide * z / params.focal, (y - 0.5) * tall * z / params.focal, z], 1)
-    down = torch.tensor([0.0, math.cos(params.pitch), -math.sin(params.pitch)]).repeat(count, 1)
+def _fall(params: PerspectiveParams, height: int, width: int) -> Tensor:
+    """All streaks in the picture (N, 8): layer, blur; x, y and radius in pixels of the tail and of the head."""
+    rng = torch.Generator().manual_seed(params.seed)
+    layers = torch.tensor([(layer.depth, layer.blur, layer.density * 1e-6) for layer in params.layers])
+    aside = params.focal * params.fall / layers[:, 0]  # from where streaks reach in
+    counts = (layers[:, 2] * (height + 2 * aside) * (width + 2 * aside)).round().long()
+    index = torch.arange(len(layers)).repeat_interleave(counts)
+    x, y, deep, size = torch.rand((4, len(index)), generator=rng)
+    sway = 0.03 * torch.randn(len(index), generator=rng)
+
+    z = layers[index, 0] * (0.75 + 0.5 * deep)
+    room = z / params.focal  # metres of a pixel
+    x, y = ((u - 0.5) * (side + 2 * aside[index]) * room for u, side in ((x, width), (y, height)))
+    down = torch.tensor([0.0, math.cos(params.pitch), -math.sin(params.pitch)]).repeat(len(index), 1)
     down[:, 0] = params.wind + sway
     half = params.fall / 2 * F.normalize(down)
-    radius = params.radius * (0.5 + 0.5 * size)
+    middle, radius = torch.stack([x, y, z], 1), params.radius * (0.5 + 0.5 * size)
     tail, head = (_project(point, radius, params.focal, height, width) for point in (middle - half, middle + half))
-    return _paint(tail, head, layer.blur, height, width)
+
+    lowest = tail[:, 1] + (head[:, 1] - tail[:, 1]).clamp_min(1e-3).maximum((head[:, 0] - tail[:, 0]).abs() / STEEPEST)
+    streaks = torch.cat([index[:, None], layers[index, 1:2], tail, head[:, :1], lowest[:, None], head[:, 2:]], 1)
+    margin = streaks[:, [4, 7]].amax(1) + streaks[:, 1] + 2
+    left, right = streaks[:, [2, 5]].aminmax(dim=1)
+    seen = (lowest > -margin) & (tail[:, 1] < height + margin) & (right > -margin) & (left < width + margin)
+    return streaks[seen]
 
 
 def _project(point: Tensor, radius: Tensor, focal: float, height: int, width: int) -> Tensor:
@@ -176,33 +186,29 @@ def _project(point: Tensor, radius: Tensor, focal: float, height: int, width: in
     return torch.cat([point[:, :2] * enlarged[:, None] + centre, (radius * enlarged)[:, None]], 1)
 
 
-def _paint(tail: Tensor, head: Tensor, blur: float, height: int, width: int) -> Tensor:
-    """Streaks between two ends (N, 3): x, y, radius. Where they cross, the denser one is seen."""
-    canvas = torch.zeros(height * width + 1)  # the first is for all points outside
-    upright = (head[:, 1] - tail[:, 1]).clamp_min(1e-3)
-    lowest = tail[:, 1] + upright.maximum((head[:, 0] - tail[:, 0]).abs() / STEEPEST)
-    head = torch.stack([head[:, 0], lowest, head[:, 2]], 1)
-    ends = torch.cat([tail, head], 1)
-    margin = ends[:, [2, 5]].amax(1) + blur + 2
-    seen = (lowest > -margin) & (tail[:, 1] < height + margin)
-    seen &= (ends[:, [0, 3]].amax(1) > -margin) & (ends[:, [0, 3]].amin(1) < width + margin)
-    ends = ends[seen]
-    ends = ends[(ends[:, 4] - ends[:, 1]).argsort(descending=True)]
-    while len(ends):
-        fall, radius = ends[:, 4] - ends[:, 1], ends[:, [2, 5]].amax(1).clamp_min(0.5) + blur + 1
-        slope = (ends[:, 3] - ends[:, 0]) / fall
+def _paint(streaks: Tensor, layers: int, height: int, width: int) -> Tensor:
+    """How much of each pixel the streaks (N, 8) of each layer cover: (layers, H, W) in [0, 1].
+
+    Where streaks of a layer cross, the denser one is seen.
+    """
+    canvas = torch.zeros(layers * height * width + 1)  # the first is for all points outside
+    streaks = streaks[(streaks[:, 6] - streaks[:, 3]).argsort(descending=True)]
+    while len(streaks):
+        fall = streaks[:, 6] - streaks[:, 3]
+        radius = streaks[:, [4, 7]].amax(1).clamp_min(0.5) + streaks[:, 1] + 1
+        slope = (streaks[:, 5] - streaks[:, 2]) / fall
         rows = math.ceil((fall + 2 * radius).max().item()) + 2
         reach = math.ceil((radius * (1 + slope**2).sqrt()).max().item()) + 1
         some = max(1, POINTS_AT_ONCE // (rows * (2 * reach + 1)))
-        place, cover = _points(ends[:some], blur, rows, reach, height, width)
+        place, cover = _points(streaks[:some], rows, reach, height, width)
         canvas.scatter_reduce_(0, place.flatten(), cover.flatten(), "amax")
-        ends = ends[some:]
-    return canvas[1:].view(height, width)
+        streaks = streaks[some:]
+    return canvas[1:].view(layers, height, width)
 
 
-def _points(ends: Tensor, blur: float, rows: int, reach: int, height: int, width: int) -> tuple[Tensor, Tensor]:
+def _points(streaks: Tensor, rows: int, reach: int, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Where on the canvas the pixels around each streak lie, and how far it covers them: (N, rows, 2·reach + 1)."""
-    x, y, thin, x_head, y_head, thick = ends[:, :, None, None].unbind(1)
+    index, blur, x, y, thin, x_head, y_head, thick = streaks[:, :, None, None].unbind(1)
     right, down = x_head - x, y_head - y
     row = ((y + y_head) / 2 - rows / 2).round() + torch.arange(rows)[:, None]
     column = (x + ((row - y) / down).clamp(0, 1) * right).round() + torch.arange(-reach, reach + 1)
@@ -214,4 +220,4 @@ def _points(ends: Tensor, blur: float, rows: int, reach: int, height: int, width
     cover = ((drawn - distance) / (1 + blur) + 0.5).clamp(0, 1) * (radius / drawn) * (drawn / (drawn + blur / 2))
 
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    return torch.where(inside, (row * width + column).long() + 1, 0), cover
+    return torch.where(inside, ((index.long() * height + row.long()) * width + column.long()) + 1, 0), cover

@@ -99,12 +99,12 @@ class RainWater:
     spacing: tuple[float, float] = (6.0, 50.0)
     lean: tuple[float, float] = (-0.3, 0.3)
     length: tuple[float, float] = (15.0, 90.0)
-    width: tuple[float, float] = (1.2, 4.5)
-    filled: tuple[float, float] = (0.1, 2.0)
+    width: tuple[float, float] = (1.2, 6.0)
+    filled: tuple[float, float] = (0.1, 2.5)
     beads: tuple[float, float] = (0.0, 1.0)
     defocus: tuple[float, float] = (0.3, 1.8)
     splashes: tuple[float, float] = (0.5, 12.0)
-    opacity: tuple[float, float] = (0.45, 1.0)
+    opacity: tuple[float, float] = (0.5, 1.0)
     veil: tuple[float, float] = (0.05, 0.4)
     scale: float = 1.0
 
@@ -240,4 +240,5 @@ def _splashes(params: WaterParams, height: int, width: int, rng: np.random.Gener
     level = levels[jets] * rng.uniform(0.5, 1.0, len(jets))
     wide = np.maximum(0.18 * size[:, 0], 0.8)
     droplets = discs(paths[:, -1], wide, 1.2 * wide, np.zeros(len(jets)))
-    return [rings, insides, (ribbons(paths, np.maximum(thin, 0.7)), level), (droplets, level)]
+    jet = slice(None, -2)  # the droplet has come off it
+    return [rings, insides, (ribbons(paths[:, jet], np.maximum(thin, 0.7)[:, jet]), level), (droplets, level)]
