@@ -7,7 +7,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from pellucid.degrade.blur import DefocusBlurParams, blur_light, defocus_kernels
-from pellucid.degrade.defocus import Depth, Polygon, PolygonParams, Ring, RingParams, SoftFocus, ring_kernels
+from pellucid.degrade.defocus import Polygon, PolygonParams, Ring, RingParams, SoftFocus, ring_kernels
 
 LENS = DefocusBlurParams(radius=8.0, blades=6, roundness=0.2, rotation=0.3, softness=1.0, rim=0.0, highlights=1.0)
 WHOLE = PolygonParams(lens=LENS, vignetting=0.0, place=(-1.0, -1.0, 1.0, 1.0))
@@ -46,15 +46,6 @@ def test_the_barrel_makes_cat_eyes_in_the_corners_and_none_in_the_middle() -> No
     (middle_down, middle_up), (corner_down, corner_up) = shapes
     assert middle_down == pytest.approx(middle_up, rel=0.1)
     assert corner_down < 0.75 * corner_up  # narrow along the way to the middle
-
-
-def test_layers_differ_in_sharpness_and_keep_a_plain_colour() -> None:
-    flat = torch.full((1, 3, 96, 96), 0.6)
-    params = Depth(radius=(5.0, 5.0), sharp=1.0, highlights=(1.0, 1.0)).sample(rng(1))
-    torch.testing.assert_close(Depth().apply(flat, [params]), flat, atol=1e-3, rtol=0)
-    contrast = ndimage.generic_filter(Depth().apply(noise(), [params])[0, 0].numpy(), np.std, size=9)
-    assert np.quantile(contrast, 0.1) < 0.1
-    assert np.quantile(contrast, 0.9) > 0.2
 
 
 def test_soft_focus_is_gaussian_with_a_halo_twice_as_wide() -> None:

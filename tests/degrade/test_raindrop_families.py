@@ -81,7 +81,7 @@ def test_a_film_lowers_contrast_and_tints() -> None:
 
 def test_beads_show_the_scene_upside_down() -> None:
     image = torch.linspace(1, 0, 320)[:, None].expand(1, 3, 320, 320)  # bright above
-    plain = {"field": 0.4, "rim": 0.0, "glint": 0.0, "elsewhere": 0.0, "softness": 0.1, "film": DRY}
+    plain: dict[str, Any] = {"field": 0.4, "rim": 0.0, "glint": 0.0, "elsewhere": 0.0, "softness": 0.1, "film": DRY}
     seen = degraded(image, Beads(), coverage=0.15, radii=(14.0, 20.0), irregularity=0.0, **plain)
     found = halves((seen - image)[0, 0, 100:220])
     assert len(found) > 1
@@ -116,7 +116,7 @@ def test_blobs_are_brighter_than_what_they_hide_unless_dark(dark: float, brighte
 
 def test_blobs_hide_the_picture_and_have_soft_edges() -> None:
     image = noise()
-    opaque = {"opacity": 1.0, "own": 0.0, "shading": 0.0, "variety": 0.0, "dark": 0.0, "film": DRY}
+    opaque: dict[str, Any] = {"opacity": 1.0, "own": 0.0, "shading": 0.0, "variety": 0.0, "dark": 0.0, "film": DRY}
     renderer = Blobs(defocus=(3.0, 3.0), smallest=(25.0, 25.0), largest=(30.0, 30.0), coverage=(0.4, 0.4))
     seen = degraded(image, renderer, **opaque)
     texture = torch.nn.functional.avg_pool2d((seen - seen.mean((2, 3), keepdim=True)).square(), 5)
@@ -131,14 +131,14 @@ def test_blobs_hide_the_picture_and_have_soft_edges() -> None:
 
 def test_runs_go_down_the_glass_and_leave_the_rest_alone() -> None:
     image = noise(200)
-    still = {"lean": 0.0, "wander": 1.0, "wet": 1.0, "beads": 0.003, "film": DRY}
+    still: dict[str, Any] = {"lean": 0.0, "wander": 1.0, "wet": 1.0, "beads": 0.003, "film": DRY}
     changed = (degraded(image, Runs(spacing=(60.0, 60.0), width=(3.0, 3.0)), **still) != image).any(1)[0].float()
     assert 0.02 < changed.mean() < 0.4
     assert changed.mean(0).std() > 2 * changed.mean(1).std()
 
 
 def test_water_of_runs_refracts_and_shades() -> None:
-    clear = {"shade": 0.0, "film": DRY}
+    clear: dict[str, Any] = {"shade": 0.0, "film": DRY}
     torch.testing.assert_close(degraded(flat(0.4), Runs(), **clear), flat(0.4), atol=1e-5, rtol=0)
     assert (degraded(noise(), Runs(), **clear) - noise()).abs().max() > 0.1
     shaded = degraded(flat(0.4), Runs(), shade=0.8, film=DRY)
@@ -149,7 +149,7 @@ def test_water_of_runs_refracts_and_shades() -> None:
 def test_drops_wipe_the_mist_off_their_trails() -> None:
     image = noise(200)
     mist = FilmParams(blur=1.0, veil=0.3, gains=(1.0, 1.0, 1.0))
-    trail = {"wet": 0.0, "beads": 0.003, "shade": 0.0, "film": mist}
+    trail: dict[str, Any] = {"wet": 0.0, "beads": 0.003, "shade": 0.0, "film": mist}
     seen = degraded(image, Runs(spacing=(50.0, 50.0), width=(5.0, 5.0)), **trail)
     untouched = (seen - image).abs().amax(1) < 0.02
     assert 0.02 < untouched.float().mean() < 0.6
@@ -162,7 +162,7 @@ def test_water_on_a_pane_covers_the_share_asked_for(cover: float) -> None:
 
 
 def test_water_on_a_pane_bends_and_blurs_but_keeps_a_plain_colour() -> None:
-    clear = {"opacity": 0.0, "shade": 0.0, "film": DRY}
+    clear: dict[str, Any] = {"opacity": 0.0, "shade": 0.0, "film": DRY}
     torch.testing.assert_close(degraded(flat(0.4), Pane(), **clear), flat(0.4), atol=1e-5, rtol=0)
     ramp = torch.linspace(0, 1, 160).expand(1, 3, 160, 160).contiguous()
     bent = (degraded(ramp, Pane(), **clear, cover=0.4, bend=12.0, blur=0.5, edge=3.0, grain=20.0) - ramp)[..., 40:120]
@@ -172,7 +172,7 @@ def test_water_on_a_pane_bends_and_blurs_but_keeps_a_plain_colour() -> None:
 def test_painted_drops_are_layers_over_the_picture_without_optics() -> None:
     black, grey, white = (degraded(flat(value), Painted(), seed=2) for value in (0.0, 0.5, 1.0))
     torch.testing.assert_close(grey, (black + white) / 2, atol=1e-5, rtol=0)
-    gradient = {"opacity": 0.8, "middle": 0.0, "shadow": 0.0, "highlight": 0.0, "sigma": 0.5}
+    gradient: dict[str, Any] = {"opacity": 0.8, "middle": 0.0, "shadow": 0.0, "highlight": 0.0, "sigma": 0.5}
     found = halves((degraded(flat(0.5), Painted(), coverage=0.1, radii=(10.0, 18.0), **gradient) - 0.5)[0, 0])
     assert found
     assert all(upper < 0 < lower for upper, lower in found)

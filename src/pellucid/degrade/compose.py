@@ -12,13 +12,14 @@ from pellucid.degrade.base import Degradation, chance
 from pellucid.degrade.blur import DEFOCUS_LEVELS, MOTION_LEVELS, DefocusBlur, MotionBlur
 from pellucid.degrade.camera import CAMERA_FAMILIES, CAMERA_NOISE_LEVELS, CameraNoise
 from pellucid.degrade.compression import JPEG_FAMILIES, Jpeg, WebP
-from pellucid.degrade.defocus import Depth, Polygon, Ring, SoftFocus
+from pellucid.degrade.defocus import Polygon, Ring, SoftFocus
 from pellucid.degrade.dusk import Dusk
 from pellucid.degrade.families import Families
 from pellucid.degrade.glow import Glow
 from pellucid.degrade.grass import Grass
 from pellucid.degrade.haze import HAZE_FAMILIES, HAZE_LEVELS, Haze
-from pellucid.degrade.motion import Jerk, Moving, Straight, ZoomRotate
+from pellucid.degrade.layers import Depth, Moving
+from pellucid.degrade.motion import Jerk, Straight, ZoomRotate
 from pellucid.degrade.noise import GaussianNoise
 from pellucid.degrade.rain import RAIN_LEVELS, RainGrains, RainLines, RainPerspective, RainStreaks, RainWater
 from pellucid.degrade.raindrop import RAINDROP_LEVELS, Beads, Blobs, Painted, Pane, Raindrops, Runs

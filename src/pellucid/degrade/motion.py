@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pellucid.degrade.base import integer, log_uniform, seed, uniform
+from pellucid.degrade.base import integer, log_uniform, uniform
 from pellucid.degrade.blur import blur_light, convolve, kernel_places, scene_light
 from pellucid.degrade.camera import to_srgb
-from pellucid.degrade.fields import Window, scene_axes, smooth_noise
 
 
 def path_kernels(paths: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
@@ -71,13 +70,13 @@ class Straight:
 
     def apply(self, image: Tensor, params: Sequence[StraightParams]) -> Tensor:
         """Blur (B, C, H, W) in [0, 1]."""
-        lines = [_line(p.length, p.angle) for p in params]
+        lines = [line_through_middle(p.length, p.angle) for p in params]
         weights = [1 + p.fade * torch.linspace(-1, 1, len(line)) for p, line in zip(params, lines, strict=True)]
         kernels = path_kernels(lines, weights).to(image.device)
         return convolve(image.float(), kernels).clamp(0, 1).to(image.dtype)
 
 
-def _line(length: float, angle: float) -> Tensor:
+def line_through_middle(length: float, angle: float) -> Tensor:
     """Points (N, 2), y and x, of a line through the middle, four a pixel."""
     along = torch.linspace(-length / 2, length / 2, 2 + math.ceil(4 * length))
     return torch.stack((along * math.sin(angle), along * math.cos(angle)), 1)
@@ -154,7 +153,7 @@ def jerk_kernels(params: Sequence[JerkParams]) -> Tensor:
     for p in params:
         stops = torch.tensor(p.stops).flip(1)
         dwell = torch.tensor(p.dwell)
-        stood = stops[:, None] + _line(p.drift, p.angle)
+        stood = stops[:, None] + line_through_middle(p.drift, p.angle)
         way = torch.linspace(0, 1, 64)[:, None]
         moved = torch.cat([torch.lerp(a, b, way) for a, b in itertools.pairwise(stops)])
         weight = torch.cat(
@@ -235,74 +234,3 @@ def _turned(image: Tensor, p: ZoomRotateParams) -> Tensor:
         grid = 2 * torch.stack((at_x, at_y), 2)[None] - 1
         seen += F.grid_sample(light, grid, padding_mode="reflection", align_corners=False)
     return to_srgb((seen / count).clamp(0, 1)).to(image.dtype)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MovingParams:
-    """One thing that moves.
-
-    Attributes:
-        length: of its way in pixels.
-        angle: of its way, in radians.
-        share: of the picture that it takes.
-        cells: how uneven its outline is.
-        highlights: how many times brighter than white the blown highlights were.
-        seed: of its outline.
-    """
-
-    length: float
-    angle: float
-    share: float
-    cells: int
-    highlights: float
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moving:
-    """Part of the picture moves before the rest, which is sharp.
-
-    For validation: a network that was trained on cameras that move has seen no picture that is partly sharp.
-
-    Each attribute is a range (low, high).
-
-    Attributes:
-        length: in pixels; as likely to double as to halve.
-        share: as in ``MovingParams``.
-        highlights: true brightness of blown highlights, 1 being white; as likely to double as to halve.
-        scale: multiplies lengths, for larger pictures.
-    """
-
-    length: tuple[float, float] = (2.0, 30.0)
-    share: tuple[float, float] = (0.2, 0.8)
-    highlights: tuple[float, float] = (1.0, 4.0)
-    scale: float = 1.0
-
-    def sample(self, rng: torch.Generator) -> MovingParams:
-        """Draw the parameters for one image."""
-        return MovingParams(
-            length=self.scale * log_uniform(rng, *self.length),
-            angle=uniform(rng, 0.0, math.tau),
-            share=uniform(rng, *self.share),
-            cells=integer(rng, 1, 4),
-            highlights=log_uniform(rng, *self.highlights),
-            seed=seed(rng),
-        )
-
-    def apply(self, image: Tensor, params: Sequence[MovingParams]) -> Tensor:
-        """Blur (B, C, H, W) in [0, 1]."""
-        return torch.cat([_passing(one[None], p) for one, p in zip(image, params, strict=True)])
-
-
-def _passing(image: Tensor, p: MovingParams) -> Tensor:
-    """The moving part of (1, C, H, W), smeared with its outline, before the whole."""
-    y, x = scene_axes([Window()], image)
-    field = smooth_noise([p.seed], y, x, cells=p.cells)
-    edge = field.flatten().kthvalue(max(1, round((1 - p.share) * field.numel()))).values
-    mask = ((field - edge) * 20 + 0.5).clamp(0, 1)[:, None]
-    light = scene_light(image, [p.highlights])
-    line = _line(p.length, p.angle)
-    kernel = path_kernels([line], [torch.ones(len(line))]).to(image.device)
-    smeared = convolve(torch.cat((mask, mask * light), 1), kernel)
-    seen = light * (1 - smeared[:, :1].clamp(0, 1)) + smeared[:, 1:]
-    return to_srgb(seen.clamp(0, 1)).to(image.dtype)

@@ -64,13 +64,13 @@ class Blobs:
         scale: multiplies all lengths in pixels, for larger pictures.
     """
 
-    coverage: tuple[float, float] = (0.05, 0.5)
+    coverage: tuple[float, float] = (0.08, 0.6)
     smallest: tuple[float, float] = (1.5, 6.0)
     largest: tuple[float, float] = (6.0, 30.0)
     defocus: tuple[float, float] = (2.0, 20.0)
-    opacity: tuple[float, float] = (0.2, 1.0)
-    brightness: tuple[float, float] = (0.45, 1.0)
-    own: tuple[float, float] = (0.0, 0.7)
+    opacity: tuple[float, float] = (0.25, 1.0)
+    brightness: tuple[float, float] = (0.55, 1.0)
+    own: tuple[float, float] = (0.0, 0.6)
     variety: tuple[float, float] = (0.0, 0.4)
     shading: tuple[float, float] = (0.0, 0.6)
     film: tuple[float, float] = (0.0, 1.0)
@@ -87,7 +87,7 @@ class Blobs:
             opacity=log_uniform(rng, *self.opacity),
             sky=tinted(uniform(rng, *self.brightness), uniform(rng, -0.15, 0.1)),
             own=uniform(rng, *self.own),
-            dark=uniform(rng, 0.0, 1.0) if chance(rng, 0.3) else 0.0,
+            dark=uniform(rng, 0.0, 1.0) if chance(rng, 0.2) else 0.0,
             variety=uniform(rng, *self.variety),
             shading=uniform(rng, *self.shading),
             film=sample_film(rng, uniform(rng, *self.film), self.scale),

@@ -29,7 +29,7 @@ def sample_film(rng: torch.Generator, strength: float, scale: float) -> FilmPara
     return FilmParams(
         blur=scale * strength * uniform(rng, 0.0, 1.0),
         veil=strength * uniform(rng, 0.0, 0.25),
-        gains=tinted(1 + strength * uniform(rng, -0.15, 0.1), strength * uniform(rng, -0.1, 0.1)),
+        gains=tinted(1 + strength * uniform(rng, -0.05, 0.15), strength * uniform(rng, -0.1, 0.1)),
     )
 
 

@@ -68,7 +68,7 @@ class Pane:
     bend: tuple[float, float] = (1.0, 30.0)
     blur: tuple[float, float] = (0.5, 8.0)
     opacity: tuple[float, float] = (0.05, 0.8)
-    brightness: tuple[float, float] = (0.3, 1.0)
+    brightness: tuple[float, float] = (0.45, 1.0)
     shade: tuple[float, float] = (0.0, 0.6)
     film: tuple[float, float] = (0.0, 1.0)
     scale: float = 1.0

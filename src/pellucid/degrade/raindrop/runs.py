@@ -97,13 +97,15 @@ class Runs:
 
 def _degraded(image: Tensor, p: RunsParams) -> Tensor:
     height, width = image.shape[2:]
-    water, wiped = (each.to(image.device) for each in _water(p, height, width))
+    drops, wiped = (each.to(image.device) for each in _water(p, height, width))
+    x, y, radius = drops
     caps, _ = stamp(
-        (height, width), *water, lambda across, down, which: water[2, which] * (1 - across**2 - down**2) / 2
+        (height, width), x, y, radius, lambda across, down, which: radius[which] * (1 - across**2 - down**2) / 2
     )
     water = gaussian_blur(caps[None, None].to(image.dtype), [p.softness])
     tilt = slope(water)
-    trails, _ = stamp((height, width), *wiped, lambda across, down, which: 2 - 2 * torch.hypot(across, down))
+    x, y, reach = wiped
+    trails, _ = stamp((height, width), x, y, reach, lambda across, down, which: 2 - 2 * torch.hypot(across, down))
     misty = gaussian_blur(1 - trails.clamp(0, 1)[None, None].to(image.dtype), [max(1.0, p.softness)])
 
     scene = torch.lerp(image, through_film(image, p.film), misty)
@@ -111,7 +113,7 @@ def _degraded(image: Tensor, p: RunsParams) -> Tensor:
     facing = -(tilt * towards[:, None, None]).sum(1, keepdim=True)  # water that thins downwards shows the sky
     shrink = 1 + round(p.view / 12)  # water that bends much shows the scene smaller
     small = F.interpolate(scene, [-(-height // shrink), -(-width // shrink)], mode="area")
-    lit = displaced(small, -p.view * tilt) * (1 + p.shade * facing) + 0.35 * p.shade * facing.clamp_min(0)
+    lit = displaced(small, -p.view * tilt) * (1 + p.shade * facing) + 0.5 * p.shade * facing.clamp_min(0)
     return torch.lerp(scene, lit, (4 * water).clamp(0, 1)).clamp(0, 1)
 
 
