@@ -73,7 +73,7 @@ class DepthHaze:
         window: range of the share of the scene that is seen.
     """
 
-    optical_depth: tuple[float, float] = (0.3, 4.0)
+    optical_depth: tuple[float, float] = (0.15, 4.0)
     nearest: tuple[float, float] = (0.0, 0.5)
     patchiness: tuple[float, float] = (0.0, 0.3)
     brightness: tuple[float, float] = (0.5, 1.0)

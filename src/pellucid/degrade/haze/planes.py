@@ -74,7 +74,7 @@ class Planes:
         window: range of the share of the scene that is seen.
     """
 
-    optical_depth: tuple[float, float] = (0.3, 4.0)
+    optical_depth: tuple[float, float] = (0.15, 4.0)
     banks: tuple[int, int] = (2, _MOST)
     softness: tuple[float, float] = (0.002, 0.1)
     brightness: tuple[float, float] = (0.5, 1.0)
