@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pellucid.degrade.base import chance, log_uniform, seed, tinted, uniform
 from pellucid.degrade.fields import Window, sample_window, scene_axes, smooth_noise
-from pellucid.degrade.haze.scattering import colours, exposed, lit_alike, numbers, through
+from pellucid.degrade.haze.scattering import brightness, colours, exposed, lit_alike, numbers, through
 
 _CELLS = 8  # of the coarsest turbulence, along the side of a scene that is not enlarged
 _OCTAVES = 5
@@ -81,8 +81,8 @@ class Plumes:
         window: range of the share of the scene that is seen.
     """
 
-    optical_depth: tuple[float, float] = (0.15, 5.0)
-    haze: tuple[float, float] = (0.0, 0.4)
+    optical_depth: tuple[float, float] = (0.25, 4.0)
+    haze: tuple[float, float] = (0.0, 0.25)
     brightness: tuple[float, float] = (0.5, 1.0)
     tint: float = 0.25
     lit_alike: float = 0.5
@@ -99,7 +99,7 @@ class Plumes:
         return PlumesParams(
             optical_depth=optical_depth,
             haze=optical_depth * uniform(rng, *self.haze),
-            threshold=uniform(rng, -1.5, 0.0 if folded else 0.8),
+            threshold=uniform(rng, -1.5, 0.0 if folded else 0.6),
             softness=log_uniform(rng, 0.5, 3.0),
             folded=folded,
             size=(size * drawn_out**-0.5, size * drawn_out**0.5),
@@ -120,7 +120,7 @@ class Plumes:
         density = self.density(image, params)
         haze = numbers([p.haze for p in params], image)
         transmission = (-haze - numbers([p.optical_depth for p in params], image) * density).exp()
-        colour = exposed(colours([p.colour for p in params], image), image, [p.lit for p in params])
+        colour = exposed(colours([p.colour for p in params], image), brightness(image), [p.lit for p in params])
         light = self._sunlight(density, params) * colour
         light = light + torch.cat([_lamplight(image[i : i + 1], p) for i, p in enumerate(params)])
         return through(image, transmission, light.clamp(max=1), [p.in_light for p in params])

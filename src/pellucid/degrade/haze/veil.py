@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pellucid.degrade.base import chance, log_uniform, tinted, uniform
-from pellucid.degrade.haze.scattering import colours, exposed, lit_alike, numbers, through
+from pellucid.degrade.haze.scattering import brightness, colours, exposed, lit_alike, numbers, through
 
 _HIGHLIGHT = 0.75  # of light: from here on the file may have cut off what was brighter
 _TAIL = 4  # how much wider the far part of a glow is than its near part
@@ -98,7 +98,7 @@ class Veil:
         grey = scene.mean(1, keepdim=True)
         scene = torch.lerp(scene, grey, numbers([p.fading for p in params], image))
         mean = light.mean((2, 3), keepdim=True).sqrt()
-        airlight = exposed(colours([p.airlight for p in params], image), image, [p.lit for p in params])
+        airlight = exposed(colours([p.airlight for p in params], image), brightness(image), [p.lit for p in params])
         airlight = torch.lerp(airlight, mean, numbers([p.of_scene for p in params], image))
         transmission = numbers([p.transmission for p in params], image)
         return through(scene.to(image.dtype), transmission, airlight, [p.in_light for p in params])
