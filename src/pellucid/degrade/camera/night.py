@@ -137,6 +137,6 @@ def _stuck(image: Tensor, drawn: NightNoiseParams) -> Tensor:
     rng = torch.Generator().manual_seed(drawn.seed + 4)
     count = int(torch.poisson(torch.tensor(drawn.hot * image[0, 0].numel()), generator=rng))
     places = [torch.randint(n, (count,), generator=rng) for n in image.shape[1:]]
-    stuck[0, places[0], places[1], places[2]] = torch.empty(count).uniform_(0.3, 1.2, generator=rng).to(image)
+    stuck[0, places[0], places[1], places[2]] = torch.empty(count).uniform_(0.3, 1.0, generator=rng).to(image)
     around = 0.4 * F.max_pool2d(stuck, 3, 1, 1)
     return torch.maximum(stuck, around)

@@ -10,7 +10,7 @@ from torch import Tensor
 from pellucid.degrade.base import chance, log_uniform, seed, tinted, uniform
 from pellucid.degrade.fields import Window, sample_window, scene_axes, smooth_noise
 from pellucid.degrade.haze.guided import joint_bilateral, reduced
-from pellucid.degrade.haze.scattering import colours, exposed, lit_alike, numbers, through
+from pellucid.degrade.haze.scattering import brightness, colours, exposed, lit_alike, numbers, through
 
 _SIDE = 48  # pixels of the copy in which a picture is taken apart
 _GRID = 6  # regions across and down
@@ -73,7 +73,7 @@ class DepthHaze:
         window: range of the share of the scene that is seen.
     """
 
-    optical_depth: tuple[float, float] = (0.3, 4.0)
+    optical_depth: tuple[float, float] = (0.15, 4.0)
     nearest: tuple[float, float] = (0.0, 0.5)
     patchiness: tuple[float, float] = (0.0, 0.3)
     brightness: tuple[float, float] = (0.5, 1.0)
@@ -107,7 +107,7 @@ class DepthHaze:
         density = smooth_noise([p.seed + 1 for p in params], y, x, cells=2, octaves=3)[:, None]
         density = (numbers([p.patchiness for p in params], image) * density).exp()
         thickness = numbers([p.optical_depth for p in params], image) * density * self.depth(image, params)
-        airlight = exposed(colours([p.airlight for p in params], image), image, [p.lit for p in params])
+        airlight = exposed(colours([p.airlight for p in params], image), brightness(image), [p.lit for p in params])
         return through(image, (-thickness).exp(), airlight, [p.in_light for p in params])
 
     def depth(self, image: Tensor, params: Sequence[DepthHazeParams]) -> Tensor:

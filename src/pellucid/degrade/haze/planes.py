@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pellucid.degrade.base import chance, integer, log_uniform, seed, tinted, uniform
 from pellucid.degrade.fields import Window, sample_window, scene_axes, smooth_noise
-from pellucid.degrade.haze.scattering import colours, exposed, lit_alike, numbers, through
+from pellucid.degrade.haze.scattering import brightness, colours, exposed, lit_alike, numbers, through
 
 _MOST = 6  # banks
 _CELLS, _OCTAVES = 5, 4  # of an edge's ups and downs
@@ -74,7 +74,7 @@ class Planes:
         window: range of the share of the scene that is seen.
     """
 
-    optical_depth: tuple[float, float] = (0.3, 4.0)
+    optical_depth: tuple[float, float] = (0.15, 4.0)
     banks: tuple[int, int] = (2, _MOST)
     softness: tuple[float, float] = (0.002, 0.1)
     brightness: tuple[float, float] = (0.5, 1.0)
@@ -116,11 +116,11 @@ class Planes:
     def apply(self, image: Tensor, params: Sequence[PlanesParams]) -> Tensor:
         """Veil (B, C, H, W) in [0, 1]; a grey picture sees grey fog."""
         hazy, thickness = image, self.thickness(image, params)
-        lit = [p.lit for p in params]
+        bright, lit = brightness(image), [p.lit for p in params]
         for i in range(thickness.shape[1]):
             # A picture with fewer banks has no fog in the others, whatever their colour.
             airlight = colours([p.banks[min(i, len(p.banks) - 1)].airlight for p in params], image)
-            airlight = exposed(airlight, image, lit)
+            airlight = exposed(airlight, bright, lit)
             hazy = through(hazy, (-thickness[:, i : i + 1]).exp(), airlight, [p.in_light for p in params])
         return hazy
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pellucid.degrade.base import chance, log_uniform, seed, tinted, uniform
 from pellucid.degrade.fields import Window, sample_window, scene_axes, smooth_noise
-from pellucid.degrade.haze.scattering import colours, exposed, lit_alike, numbers, through
+from pellucid.degrade.haze.scattering import brightness, colours, exposed, lit_alike, numbers, through
 
 _CELLS = 8  # of the coarsest turbulence, along the side of a scene that is not enlarged
 _OCTAVES = 5
@@ -73,7 +73,7 @@ class Plumes:
 
     Attributes:
         optical_depth: range of it where smoke is thick, log-uniform.
-        haze: range of the optical depth of thin smoke everywhere.
+        haze: range of the optical depth of thin smoke everywhere, as a share of that.
         brightness: range of the smoke's brightest channel, where it is lit by day.
         tint: largest departure of the smoke from grey, in [0, 1].
         lit_alike: probability that what lights the scene lights the smoke, bright over what is bright.
@@ -81,8 +81,8 @@ class Plumes:
         window: range of the share of the scene that is seen.
     """
 
-    optical_depth: tuple[float, float] = (0.3, 5.0)
-    haze: tuple[float, float] = (0.0, 0.6)
+    optical_depth: tuple[float, float] = (0.25, 4.0)
+    haze: tuple[float, float] = (0.0, 0.25)
     brightness: tuple[float, float] = (0.5, 1.0)
     tint: float = 0.25
     lit_alike: float = 0.5
@@ -95,19 +95,17 @@ class Plumes:
         lamps = tuple(_lamp(rng) for _ in range(_LAMPS) if chance(rng, 0.6)) if chance(rng, self.lamps) else ()
         is_dark = chance(rng, _NIGHT if lamps else _DARK)
         brightness = uniform(rng, *self.brightness) * (_DIM if is_dark else 1.0)
-        folded = chance(rng, 0.25)
+        folded, optical_depth = chance(rng, 0.25), log_uniform(rng, *self.optical_depth)
         return PlumesParams(
-            optical_depth=log_uniform(rng, *self.optical_depth),
-            haze=uniform(rng, *self.haze),
-            threshold=uniform(rng, -1.5, 0.0 if folded else 0.8),
+            optical_depth=optical_depth,
+            haze=optical_depth * uniform(rng, *self.haze),
+            threshold=uniform(rng, -1.5, 0.0 if folded else 0.6),
             softness=log_uniform(rng, 0.5, 3.0),
             folded=folded,
             size=(size * drawn_out**-0.5, size * drawn_out**0.5),
             billows=uniform(rng, 0.0, 0.6),
             warp=uniform(rng, 0.0, 0.12),
-            colour=tinted(
-                brightness * (_DIM if is_dark else 1.0), self.tint * (uniform(rng, 0, 1) - uniform(rng, 0, 1))
-            ),
+            colour=tinted(brightness, self.tint * (uniform(rng, 0, 1) - uniform(rng, 0, 1))),
             lit=lit_alike(rng, 0.0 if is_dark else self.lit_alike),
             shade=uniform(rng, 0.0, 1.2) if chance(rng, 0.6) else 0.0,
             sun=uniform(rng, 0.0, math.tau),
@@ -122,7 +120,7 @@ class Plumes:
         density = self.density(image, params)
         haze = numbers([p.haze for p in params], image)
         transmission = (-haze - numbers([p.optical_depth for p in params], image) * density).exp()
-        colour = exposed(colours([p.colour for p in params], image), image, [p.lit for p in params])
+        colour = exposed(colours([p.colour for p in params], image), brightness(image), [p.lit for p in params])
         light = self._sunlight(density, params) * colour
         light = light + torch.cat([_lamplight(image[i : i + 1], p) for i, p in enumerate(params)])
         return through(image, transmission, light.clamp(max=1), [p.in_light for p in params])

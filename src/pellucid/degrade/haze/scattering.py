@@ -32,23 +32,27 @@ def through(image: Tensor, transmission: Tensor, airlight: Tensor, in_light: Seq
     return torch.where(chosen, mixed.clamp(min=0).sqrt(), mixed)
 
 
-def exposed(airlight: Tensor, image: Tensor, shares: Sequence[float]) -> Tensor:
+def exposed(airlight: Tensor, bright: Tensor, shares: Sequence[float]) -> Tensor:
     """The light of haze that the light of the scene lights: a bright haze lies over a bright scene.
 
     Args:
         airlight: (B, C, 1, 1) in [0, 1].
-        image: (B, C, H, W) in [0, 1].
-        shares: for each picture, how bright the haze is beside the brightest parts of the picture; 0 for a haze as
-            bright as its airlight says.
+        bright: of the scene, by ``brightness``.
+        shares: for each picture, how bright the haze is beside that; 0 for a haze as bright as its airlight says.
 
     Returns:
         (B, C, 1, 1) float32 in [0, 1].
     """
-    share = numbers(shares, image)
-    values = reduced(image.float(), _SIDE).amax(1).flatten(1)
-    bright = values.kthvalue(max(round(_BRIGHT * values.shape[1]), 1)).values.clamp(min=_DIMMEST)[:, None, None, None]
+    share = numbers(shares, bright)
     lit = airlight * share * bright / airlight.amax(1, keepdim=True)
     return torch.where(share > 0, lit, airlight).clamp(max=1)
+
+
+def brightness(image: Tensor) -> Tensor:
+    """How bright the brightest parts of pictures (B, C, H, W) are: (B, 1, 1, 1) float32."""
+    values = reduced(image.float(), _SIDE).amax(1).flatten(1)
+    place = max(round(_BRIGHT * values.shape[1]), 1)
+    return values.kthvalue(place).values.clamp(min=_DIMMEST)[:, None, None, None]
 
 
 def colours(given: Sequence[tuple[float, float, float]], image: Tensor) -> Tensor:

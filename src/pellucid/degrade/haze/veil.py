@@ -1,5 +1,6 @@
 """Mist: one veil over everything, colours washed out, and a glow of what light is scattered forward."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pellucid.degrade.base import chance, log_uniform, tinted, uniform
-from pellucid.degrade.haze.scattering import colours, exposed, lit_alike, numbers, through
+from pellucid.degrade.haze.scattering import brightness, colours, exposed, lit_alike, numbers, through
 
 _HIGHLIGHT = 0.75  # of light: from here on the file may have cut off what was brighter
 _TAIL = 4  # how much wider the far part of a glow is than its near part
@@ -52,16 +53,16 @@ class Veil:
 
     Attributes:
         optical_depth: range of it, log-uniform, as likely to double as to halve.
-        forward: range of the share of arriving light that is scattered forward.
+        forward: range of the share of arriving light that is scattered forward, where mist is thick.
         radius: range of the glow's radius in pixels, log-uniform.
-        fading: range of the share of saturation that is lost.
+        fading: range of the share of saturation that is lost, where mist is thick.
         brightness: range of the airlight's brightest channel.
         tint: largest departure of the airlight from grey, in [0, 1].
         lit_alike: probability that what lights the scene lights the mist, bright over what is bright.
         scale: multiplies all lengths in pixels.
     """
 
-    optical_depth: tuple[float, float] = (0.1, 3.5)
+    optical_depth: tuple[float, float] = (0.08, 3.5)
     forward: tuple[float, float] = (0.0, 0.6)
     radius: tuple[float, float] = (1.5, 24.0)
     fading: tuple[float, float] = (0.0, 0.7)
@@ -72,14 +73,15 @@ class Veil:
 
     def sample(self, rng: torch.Generator) -> VeilParams:
         """Draw the parameters for one image."""
-        thickness = torch.tensor(log_uniform(rng, *self.optical_depth))
+        transmission = math.exp(-log_uniform(rng, *self.optical_depth))
+        thick = 1 - transmission**2  # thin mist neither glows nor fades
         return VeilParams(
-            transmission=(-thickness).exp().item(),
-            forward=uniform(rng, *self.forward),
+            transmission=transmission,
+            forward=thick * uniform(rng, *self.forward),
             radius=self.scale * log_uniform(rng, *self.radius),
             tail=uniform(rng, 0.0, 0.6),
             lamps=uniform(rng, 0.0, 4.0) if chance(rng, 0.5) else 0.0,
-            fading=uniform(rng, *self.fading),
+            fading=thick * uniform(rng, *self.fading),
             airlight=tinted(uniform(rng, *self.brightness), self.tint * (uniform(rng, 0, 1) - uniform(rng, 0, 1))),
             lit=lit_alike(rng, self.lit_alike),
             of_scene=uniform(rng, 0.0, 0.6) if chance(rng, 0.5) else 0.0,
@@ -96,7 +98,7 @@ class Veil:
         grey = scene.mean(1, keepdim=True)
         scene = torch.lerp(scene, grey, numbers([p.fading for p in params], image))
         mean = light.mean((2, 3), keepdim=True).sqrt()
-        airlight = exposed(colours([p.airlight for p in params], image), image, [p.lit for p in params])
+        airlight = exposed(colours([p.airlight for p in params], image), brightness(image), [p.lit for p in params])
         airlight = torch.lerp(airlight, mean, numbers([p.of_scene for p in params], image))
         transmission = numbers([p.transmission for p in params], image)
         return through(scene.to(image.dtype), transmission, airlight, [p.in_light for p in params])
