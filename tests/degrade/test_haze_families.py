@@ -91,18 +91,20 @@ def test_enlarged_depth_has_the_edges_of_the_picture_but_not_its_texture() -> No
 
 
 def test_depth_is_flat_in_a_region_and_breaks_at_its_border() -> None:
-    image = torch.zeros(1, 3, 96, 96)
-    image[:, 0, :, :48], image[:, 2, :, 48:] = 0.9, 0.4
-    steps, inside = [], []
+    image = torch.zeros(1, 3, 192, 192)
+    image[:, 0, :, :97], image[:, 2, :, 97:] = 0.9, 0.4
+    steps, sharp, inside = [], [], []
     for seed in range(20):
         params = sample(DepthHaze(), seed, ground=0.0, nearest=0.0, place=0.3, cues=(0.0, 0.0, 0.0, 1.0))
         depth = DepthHaze().depth(image, [params])[0, 0]
         assert 0 <= depth.min() < depth.max() <= 1
-        jumps = depth.diff(dim=1).abs()
-        steps.append(jumps[:, 46:50].sum(1).mean())
-        inside.append(jumps[:, 10:40].mean())
-    assert torch.stack(steps).mean() > 0.1
-    assert torch.stack(inside).mean() < 0.02
+        jumps = depth.diff(dim=1).abs().mean(0)
+        steps.append(jumps[90:104].sum())
+        sharp.append(jumps[96])
+        inside.append(jumps[10:80].mean())
+    assert sum(steps) > 20 * 0.1
+    assert sum(inside) < 20 * 0.01
+    assert sum(sharp) > 0.17 * sum(steps)  # a tenth, if it were enlarged without the picture's edges
 
 
 def test_ground_recedes_to_the_horizon_and_pale_things_are_far() -> None:
@@ -208,3 +210,10 @@ def test_even_smoke_in_a_corridor_adds_up_to_its_optical_depth() -> None:
     black = torch.zeros(1, 3, 33, 33)
     depth = Corridor().depth(black, [params])
     torch.testing.assert_close(Corridor().apply(black, [params])[:, :1], 1 - (-2 * depth).exp())
+
+
+def test_what_is_near_in_a_corridor_is_seen_through_the_near_smoke_only() -> None:
+    params = sample(Corridor(window=(1, 1)), boxes=((-1.0, -1.0, 2.0, 2.0, 0.25),), unrest=0.0, in_light=False)
+    params = replace(params, end=(0.5, 0.5), half=(10.0, 10.0), optical_depth=40.0, near=(1.0,) * 3, far=(0.0,) * 3)
+    smoke = Corridor().apply(torch.zeros(1, 3, 16, 16), [params])
+    torch.testing.assert_close(smoke, torch.full_like(smoke, 1 - 0.5 / 4), atol=1e-3, rtol=0)
