@@ -10,16 +10,19 @@ from torch import Tensor
 
 from pellucid.degrade.base import Degradation, chance
 from pellucid.degrade.blur import DEFOCUS_LEVELS, MOTION_LEVELS, DefocusBlur, MotionBlur
-from pellucid.degrade.camera import CAMERA_NOISE_LEVELS, CameraNoise
-from pellucid.degrade.compression import Jpeg, WebP
+from pellucid.degrade.camera import CAMERA_FAMILIES, CAMERA_NOISE_LEVELS, CameraNoise
+from pellucid.degrade.compression import JPEG_FAMILIES, Jpeg, WebP
+from pellucid.degrade.defocus import Polygon, Ring, SoftFocus
 from pellucid.degrade.dusk import Dusk
 from pellucid.degrade.families import Families
 from pellucid.degrade.glow import Glow
 from pellucid.degrade.grass import Grass
-from pellucid.degrade.haze import HAZE_LEVELS, Haze
+from pellucid.degrade.haze import HAZE_FAMILIES, HAZE_LEVELS, Haze
+from pellucid.degrade.layers import Depth, Moving
+from pellucid.degrade.motion import Jerk, Straight, ZoomRotate
 from pellucid.degrade.noise import GaussianNoise
-from pellucid.degrade.rain import RAIN_LEVELS, RainStreaks
-from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
+from pellucid.degrade.rain import RAIN_LEVELS, RainGrains, RainLines, RainPerspective, RainStreaks, RainWater
+from pellucid.degrade.raindrop import RAINDROP_LEVELS, Beads, Blobs, Painted, Pane, Raindrops, Runs
 from pellucid.degrade.stretch import Stretch
 from pellucid.errors import ConfigError, did_you_mean
 
@@ -46,8 +49,23 @@ LEVELS: dict[str, Mapping[str, Degradation]] = {
     "motion": MOTION_LEVELS,
     "camera": CAMERA_NOISE_LEVELS,
 }
-FAMILIES: dict[str, Mapping[str, Degradation]] = {}  # other renderers of the same things, unlike those above
-UNSEEN: Mapping[str, str] = {}  # families that no network is trained on: they tell on `val` what was learnt
+FAMILIES: dict[str, Mapping[str, Degradation]] = {  # other renderers of the same things, unlike those above
+    "haze": HAZE_FAMILIES,
+    "rain": {"lines": RainLines(), "grains": RainGrains(), "water": RainWater(), "perspective": RainPerspective()},
+    "raindrop": {"beads": Beads(), "blobs": Blobs(), "runs": Runs(), "pane": Pane(), "painted": Painted()},
+    "defocus": {"polygon": Polygon(), "depth": Depth(), "gaussian": SoftFocus(), "ring": Ring()},
+    "motion": {"straight": Straight(), "jerk": Jerk(), "zoom-rotate": ZoomRotate(), "moving": Moving()},
+    "camera": CAMERA_FAMILIES,
+    "jpeg": JPEG_FAMILIES,
+}
+UNSEEN: Mapping[str, str] = {  # families that no network is trained on: they tell on `val` what was learnt
+    "haze": "corridor",
+    "rain": "perspective",
+    "raindrop": "painted",
+    "defocus": "ring",
+    "motion": "moving",
+    "camera": "coring",
+}
 ANY = "any"
 
 

@@ -170,7 +170,7 @@ class AST(nn.Module):
         return self.decode(image, *self.encode(image))
 
     def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """What the bottleneck makes of an image, (B, 16C, H/stride, W/stride), and the features of the encoder's stages.
+        """What the bottleneck makes of an image, (B, 16C, H/stride, W/stride), and the features of the encoder.
 
         H and W are rounded up to multiples of ``stride``.
         """

@@ -153,6 +153,9 @@ FAMILY = Family(
     variants={
         "ast-t": ASTConfig(embed_dim=16, depths=(2,) * 9),
         "ast-b": ASTConfig(),
+        "ast-m": ASTConfig(  # ours, at half the resolution
+            stem=2, depths=(1,) * 8 + (2,), ffn_ratio=1.0, drop_path=0.0
+        ),
     },
     renaming=RENAMING,
     from_official=from_official,
