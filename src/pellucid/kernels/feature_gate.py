@@ -58,7 +58,8 @@ class _Gate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return backward(*ctx.saved_tensors, grads[0])
+        expanded, weight, bias = ctx.saved_tensors
+        return backward(expanded, weight, bias, grads[0])
 
 
 def _layout(expanded: Tensor) -> tuple[tuple[int, ...], bool]:

@@ -139,7 +139,8 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return *backward(*ctx.saved_tensors, grads[0], ctx.windows, squared=ctx.squared), None, None
+        q, kv, bias, mixture = ctx.saved_tensors
+        return *backward(q, kv, bias, mixture, grads[0], ctx.windows, squared=ctx.squared), None, None
 
 
 def _call(direction: str, windows: Windows, squared: bool, mixture: Tensor, arrays: tuple[Tensor, ...]) -> None:
