@@ -72,6 +72,11 @@ class TestHalfBlocks:
         block = TransformerBlock(12, None, FRFN(12, hidden), norm=LayerNorm)
         compare(block, feedforward_branch, "add", picture(12, size))
 
+    def test_feed_forward_of_one_pixel(self) -> None:
+        compare(
+            TransformerBlock(12, None, FRFN(12, 16), norm=LayerNorm), feedforward_branch, "add", picture(12, (1, 1))[:1]
+        )
+
     @pytest.mark.parametrize(
         "branch",
         [

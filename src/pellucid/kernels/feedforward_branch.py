@@ -38,7 +38,9 @@ class _Add(torch.autograd.Function):
         norm, norm_bias, expand, expand_bias, depthwise, depthwise_bias, project, project_bias = parameters
         x = dispatch.channels_last(x)
         seen = layer_norm.forward(x, norm, norm_bias, eps)
-        some = dispatch.channels_last(seen[:, : len(refine)])
+        some = seen[:, : len(refine)].clone(
+            memory_format=torch.channels_last
+        )  # a view of one pixel would be overwritten
         seen[:, : len(refine)] = F.conv2d(some, refine, padding=1)
         expanded = image(apply(pixels(seen), matrix(expand), expand_bias), like=x)
         gated = feature_gate.forward(expanded, depthwise, depthwise_bias)
