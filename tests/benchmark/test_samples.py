@@ -21,7 +21,9 @@ def test_noise_is_the_literatures() -> None:
     np.testing.assert_allclose(add_test_noise(clean, 25), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("id", ["made-rain", "made-raindrop", "made-haze", "made-motion", "made-camera"])
+@pytest.mark.parametrize(
+    "id", ["made-rain", "made-raindrop", "made-haze", "made-motion", "made-camera", "made-rain-raindrop", "unseen-rain"]
+)
 def test_degradations_are_each_pictures_own_and_always_the_same(tmp_path: Path, id: str) -> None:
     for number in range(2):
         textured(tmp_path / f"{number}.png", (56, 40), seed=7)

@@ -299,7 +299,35 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         motion={"level": "slight", **_AS_GIVEN},
         **_ONE_PERCENT,
     ),
+    _made(
+        "made-shake-10",
+        "Shake, 2-10 pixels, and 1 % noise",
+        "deblur",
+        motion={"length": (2.0, 10.0), **_AS_GIVEN},
+        **_ONE_PERCENT,
+    ),
+    _made("made-defocus", "Pictures out of focus and 1 % noise", "defocus", defocus=_AS_GIVEN, **_ONE_PERCENT),
     _made("made-camera", "Noise of a camera", "denoise-real", camera={}),
+    _made("made-rain-haze", "Rain and haze", "any", haze={"level": "light"}, rain={"level": "medium", **_AS_GIVEN}),
+    _made(
+        "made-rain-raindrop",
+        "Rain, and drops on glass",
+        "any",
+        rain={"level": "drizzle", **_AS_GIVEN},
+        raindrop={"level": "few", **_AS_GIVEN},
+    ),
+    _made("made-haze-camera", "Haze and a camera's noise", "any", haze={"level": "medium"}, camera={"level": "light"}),
+    *(
+        _made(f"unseen-{name}", f"{name.capitalize()} by a renderer that is kept for validation", task, **made)
+        for name, task, made in (
+            ("rain", "derain", {"rain": {"family": "perspective", **_AS_GIVEN}}),
+            ("raindrop", "raindrop", {"raindrop": {"family": "painted", **_AS_GIVEN}}),
+            ("haze", "dehaze", {"haze": {"family": "corridor"}}),
+            ("motion", "deblur", {"motion": {"family": "moving", **_AS_GIVEN}, **_ONE_PERCENT}),
+            ("defocus", "defocus", {"defocus": {"family": "ring", **_AS_GIVEN}, **_ONE_PERCENT}),
+            ("camera", "denoise-real", {"camera": {"family": "coring"}}),
+        )
+    ),
 )
 
 GAUSSIAN = Benchmark(

@@ -1,5 +1,6 @@
 """What training sees: pairs found on disk or made of clean photographs, cropped, turned and prepared ahead."""
 
+from pellucid.data.curriculum import Curriculum
 from pellucid.data.layouts import Pair, find_pairs
 from pellucid.data.mixup import MixUp
 from pellucid.data.pairs import PairedPhotos
@@ -9,6 +10,7 @@ from pellucid.data.source import Source
 from pellucid.data.synthetic import SyntheticPairs
 
 __all__ = [
+    "Curriculum",
     "MixUp",
     "Pair",
     "PairedPhotos",

@@ -135,6 +135,8 @@ class Stage(_Strict):
             has one, a single schedule spans them all (Restormer's way).
         warmup: optimiser steps of that warm-up; None: the optimiser's.
         accumulate: micro-batches whose gradients are added up before the optimiser steps.
+        degrade: what is done to clean photographs in this stage, instead of ``data.degrade``: an easier start. This
+            stage and those before it are counted in iterations.
     """
 
     patch: int = 128
@@ -144,8 +146,11 @@ class Stage(_Strict):
     lr: float | None = None
     warmup: int | None = None
     accumulate: int = 1
+    degrade: Degradations | None = None
 
     def __post_init__(self) -> None:
+        if self.degrade is not None:
+            compose(self.degrade)
         _at_least(self, 1, "patch", "batch", "iterations", "accumulate")
         _at_least(self, 0, "warmup")
         _above_zero(self, "epochs", "lr")
@@ -248,12 +253,20 @@ class TrainConfig(_Strict):
         _one_of("strategy", self.strategy, STRATEGIES)
         if not self.stages:
             raise ConfigError("stages must list at least one stage")
+        self._check_curriculum()
         if not self.loss:
             raise ConfigError(f"loss must weigh at least one of {', '.join(LOSSES)}")
         for name, weight in self.loss.items():
             _one_of("loss", name, LOSSES)
             if not 0 <= weight < math.inf:
                 raise ConfigError(f"loss.{name} must be a finite number of at least 0, not {weight}")
+
+    def _check_curriculum(self) -> None:
+        staged = [index for index, stage in enumerate(self.stages) if stage.degrade is not None]
+        if staged and self.data.degrade is None:
+            raise ConfigError(f"stages.{staged[0]}.degrade is for clean photographs, not for pairs")
+        if staged and any(stage.iterations is None for stage in self.stages[: staged[-1] + 1]):
+            raise ConfigError("stages up to the last one with degrade must be counted in iterations, not in epochs")
 
     @property
     def iterations(self) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from pellucid.data.curriculum import Curriculum
 from pellucid.data.layouts import find_pairs
 from pellucid.data.mixup import MixUp
 from pellucid.data.pairs import PairedPhotos
@@ -33,9 +34,19 @@ def open_source(config: TrainConfig, device: torch.device) -> Source:
     else:
         _warn_of_pairs(data.train)
         photos = PhotoCache(clean_photos(data.train), data.cache_bytes, where, data.grey, data.longest)
-        source = SyntheticPairs(
+        source = _synthetic(config, photos, device)
+    for patch in {stage.patch for stage in config.stages}:
+        source.check_patch(patch)
+    return MixUp(source, config.mixup, config.seed) if config.mixup else source
+
+
+def _synthetic(config: TrainConfig, photos: PhotoCache, device: torch.device) -> Source:
+    """Degraded photographs, by ``data.degrade`` or a stage's own."""
+    data, parts, first = config.data, list[tuple[int, Source]](), 0
+    for stage in config.stages:
+        pairs = SyntheticPairs(
             photos,
-            compose(data.degrade),
+            compose(data.degrade or {} if stage.degrade is None else stage.degrade),
             config.seed,
             device,
             desaturate=data.desaturate,
@@ -43,9 +54,10 @@ def open_source(config: TrainConfig, device: torch.device) -> Source:
             shrink=data.shrink,
             decoys=compose(data.decoys),
         )
-    for patch in {stage.patch for stage in config.stages}:
-        source.check_patch(patch)
-    return MixUp(source, config.mixup, config.seed) if config.mixup else source
+        parts.append((first, pairs))
+        first += stage.batch * (stage.iterations or 0)
+    is_alike = all(stage.degrade is None for stage in config.stages)
+    return parts[0][1] if is_alike else Curriculum(parts)
 
 
 def _warn_of_pairs(folder: Path) -> None:

@@ -17,6 +17,7 @@ TASKS = {
     "dehaze": "haze and fog",
     "deblur": "motion blur",
     "defocus": "out-of-focus blur",
+    "any": "several of these at once",
 }
 
 

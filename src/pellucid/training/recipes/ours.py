@@ -76,7 +76,11 @@ def shared(train: Path, val: Path | None, out: Path) -> TrainConfig:
         network=NetworkConfig(name="ast-m"),
         data=data,
         out=out,
-        stages=(Stage(patch=128, batch=8, iterations=40000),),
+        stages=(
+            # from noise alone it learns in minutes what a photograph is; without, it stands still for long
+            Stage(patch=128, batch=4, iterations=500, degrade={"gaussian": {"low": 15, "high": 50}}),
+            Stage(patch=128, batch=8, iterations=40000),
+        ),
         # at 1e-3 gradients leapt in the first steps
         optimizer=OptimizerConfig(
             lr=6e-4, min_lr=1e-6, warmup=300, hold=30000, weight_decay=0.02, betas=(0.9, 0.99), clip_norm=0.5
