@@ -66,6 +66,22 @@ def test_the_psnr_loss_counts_decibels_of_each_image() -> None:
     assert (LOSSES["psnr"](strong, target) - LOSSES["psnr"](weak, target)).item() == pytest.approx(six_decibels, 1e-2)
 
 
+def test_the_cauchy_loss_pulls_hardest_at_five_grey_levels() -> None:
+    target = torch.zeros(1, 3, 8, 8)
+
+    def pull(levels: float) -> float:
+        """How much the loss falls for one more grey level of error mended."""
+        error = torch.tensor(levels / 255, requires_grad=True)
+        LOSSES["cauchy"](target + error, target).backward()
+        assert error.grad is not None
+        return error.grad.item()
+
+    pulls = {levels: pull(levels) for levels in (0.5, 2.0, 5.0, 12.0, 60.0)}
+    assert max(pulls, key=pulls.__getitem__) == 5.0
+    assert pulls[60.0] < 0.2 * pulls[5.0]
+    assert pulls[0.5] < 0.25 * pulls[5.0]
+
+
 def test_the_edge_loss_sees_edges_alone() -> None:
     ramp = torch.arange(12.0).expand(1, 1, 12, 12) / 12
     assert LOSSES["edge"](ramp + 0.3, ramp).item() == pytest.approx(1e-3, rel=1e-3)

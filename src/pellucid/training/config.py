@@ -203,7 +203,7 @@ class TrainConfig(_Strict):
         out: folder of the run: ``config.yaml``, ``last.ckpt`` (to resume), ``model.safetensors`` and
             ``best.safetensors`` (the averaged weights, newest and best), ``log.csv`` and TensorBoard's files.
         licence: of the weights; stored in them.
-        loss: weights of the losses that are added up: charbonnier, l1, l2, psnr, fft, edge.
+        loss: weights of the losses that are added up: charbonnier, l1, l2, psnr, cauchy, fft, edge.
         detection: weight of the error in telling degraded samples from clean ones by the features that a detector
             weighs (``training.probe``); 0: it is not learnt. Some samples must be clean.
         mixup: α of Beta(α, α) for blending every other sample with another (``data.MixUp``); None: never.

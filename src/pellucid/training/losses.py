@@ -10,6 +10,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 CHARBONNIER_EPS = 1e-3
 PSNR_EPS = 1 / 255
+CAUCHY_EPS = 5 / 255
 
 
 def charbonnier(prediction: Tensor, target: Tensor) -> Tensor:
@@ -24,6 +25,17 @@ def psnr(prediction: Tensor, target: Tensor) -> Tensor:
     """
     squared_errors = (prediction - target).square().mean((1, 2, 3))
     return (squared_errors / PSNR_EPS**2).log1p().mean()
+
+
+def cauchy(prediction: Tensor, target: Tensor) -> Tensor:
+    """The mean of log(1 + MSE / ε²) over the images, ε five grey levels: ``psnr`` that flattens on both sides.
+
+    An image pulls hardest at an error of ε, 34 dB. What is nearly clean pulls less than by ``psnr``, and what nobody
+    could mend, such as a scene behind dense fog, less than by an absolute error (the Lorentzian of Black and Anandan,
+    "The robust estimation of multiple motions", 1996).
+    """
+    squared_errors = (prediction - target).square().mean((1, 2, 3))
+    return (squared_errors / CAUCHY_EPS**2).log1p().mean()
 
 
 def fft(prediction: Tensor, target: Tensor) -> Tensor:
@@ -41,6 +53,7 @@ LOSSES: dict[str, Loss] = {
     "l1": F.l1_loss,
     "l2": F.mse_loss,
     "psnr": psnr,
+    "cauchy": cauchy,
     "fft": fft,
     "edge": edge,
 }
