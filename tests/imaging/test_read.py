@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from pellucid.errors import ImageError
 from pellucid.imaging import READABLE_SUFFIXES, Photo, looks_like_picture, read_photo, write_photo
-from pellucid.imaging import read as read_module
+from pellucid.imaging import photo as photo_module
 from pellucid.imaging.metadata import reset_orientation
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -316,7 +316,7 @@ def test_a_decoder_out_of_memory(tmp_path, picture, monkeypatch):
     def exhausted(_image):
         raise MemoryError
 
-    monkeypatch.setattr(read_module.Photo, "from_pil", exhausted)
+    monkeypatch.setattr(photo_module.Photo, "of", exhausted)
     assert "memory" in refusal(tmp_path / "a.png")
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pellucid.errors import ImageError, RestoreError
 from pellucid.imaging import Photo, read_photo, strips, write_photo
-from pellucid.imaging.metadata import JpegSettings
+from pellucid.imaging.carried import JpegSettings
 from pellucid.imaging.strips import open_strips, write_strips
 from pellucid.inference import Restorer
 from pellucid.inference.guard import Watch

@@ -84,6 +84,39 @@ def srgb_profile() -> bytes:
     return _profile("sRGB").tobytes()
 
 
+def converted(image: "pyvips.Image") -> "pyvips.Image":
+    """CMYK and LAB of libvips' as sRGB, at their own depth; alpha stays, and so does all else.
+
+    CMYK goes through its profile, where it has one that is of use, and LAB has Adobe's white, D50.
+    """
+    import pyvips
+
+    if image.interpretation not in ("cmyk", "lab", "labs"):
+        return image
+    is_cmyk = image.interpretation == "cmyk"
+    deep, inks = image.format != "uchar", 4 if is_cmyk else 3
+    colours: Any = image.extract_band(0, n=inks) if image.bands > inks else image
+    how: dict[str, Any] = {"intent": "relative", "black_point_compensation": True, "depth": 16 if deep else 8}
+    if not is_cmyk:
+        srgb = colours.colourspace("lab").icc_export(output_profile="srgb", **how)
+    else:
+        srgb = None
+        if image.get_typeof("icc-profile-data"):
+            try:
+                srgb = colours.icc_transform("srgb", embedded=True, **how)
+                srgb.crop(0, 0, 1, 1).avg()  # a profile is looked at when it is used
+            except pyvips.Error as error:
+                reason = str(error).strip().splitlines()[0]
+                _log.warning("The CMYK profile cannot be used (%s); colours are approximate", reason)
+                srgb = None
+        if srgb is None:
+            top = 65535 if deep else 255
+            paper: Any = 1 - colours.cast("float") / top
+            light = paper.extract_band(0, n=3) * paper.extract_band(3) * top
+            srgb = light.rint().cast(image.format).copy(interpretation="rgb16" if deep else "srgb")
+    return srgb.bandjoin(image.extract_band(inks)) if image.bands > inks else srgb
+
+
 def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes]:
     """Convert CMYK or LAB, through the embedded profile where a CMYK picture has one."""
     srgb = _profile("sRGB")

@@ -14,7 +14,7 @@ from pellucid.imaging.limits import MAX_PIXELS, refuse_huge
 from pellucid.imaging.metadata import collect, quiet_pillow
 from pellucid.imaging.photo import Photo
 from pellucid.imaging.png import SIGNATURE
-from pellucid.imaging.read import naming, open_file
+from pellucid.imaging.source import naming, open_file
 from pellucid.imaging.write import check_writable_suffix, fit, write_whole
 
 _ANIMATED = ("GIF", "WEBP", "PNG")
@@ -140,7 +140,7 @@ def write_frames(
             apng.write_animation(fitting, like.durations, like.loop, file)
 
     try:
-        write_whole(path, write, quality=quality, overwrite=overwrite)
+        write_whole(path, write, overwrite=overwrite)
     except ImageError:
         if failures:
             raise failures[0] from None

@@ -8,7 +8,6 @@ import threading
 import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from PIL import Image, JpegImagePlugin
@@ -57,32 +56,7 @@ def quiet_pillow(max_pixels: int | None = None) -> Generator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-@dataclass(frozen=True, kw_only=True)
-class JpegSettings:
-    """How a JPEG was compressed, so that a restored photo can be stored as finely as its source.
-
-    Attributes:
-        tables: one quantisation table of 64 steps per class of component, luminance first.
-        subsampling: of the colours, in Pillow's numbers: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0.
-        channels: 1 or 3, the pictures these settings fit.
-    """
-
-    tables: tuple[tuple[int, ...], ...]
-    subsampling: int
-    channels: int
-
-    @classmethod
-    def of(cls, image: Image.Image) -> "JpegSettings | None":
-        """Read them from an opened JPEG; None for any other picture, CMYK included, as that is not kept."""
-        channels = {"L": 1, "RGB": 3}.get(image.mode)
-        if channels is None or not isinstance(image, JpegImagePlugin.JpegImageFile):
-            return None
-        tables = tuple(tuple(image.quantization[key]) for key in sorted(image.quantization))
-        # Pillow answers -1 for layouts it cannot write; the finest of those it can loses nothing
-        return cls(tables=tables, subsampling=max(0, JpegImagePlugin.get_sampling(image)), channels=channels)
-
-
-class Carried(TypedDict):
+class Found(TypedDict):
     """The fields of a Photo that are neither pixels nor format."""
 
     exif: bytes | None
@@ -92,7 +66,7 @@ class Carried(TypedDict):
     dpi: tuple[float, float] | None
 
 
-def collect(info: Mapping[Any, Any], tags: Image.Exif | None = None, *, xmp_turns: bool = True) -> tuple[int, Carried]:
+def collect(info: Mapping[Any, Any], tags: Image.Exif | None = None, *, xmp_turns: bool = True) -> tuple[int, Found]:
     """Gather what a picture file says beside its pixels.
 
     Args:
@@ -116,7 +90,7 @@ def collect(info: Mapping[Any, Any], tags: Image.Exif | None = None, *, xmp_turn
     icc = info.get("icc_profile") or None
     # Pillow makes up a resolution for a TIFF without one
     dpi = None if tags is not None and not has_resolution else _dpi(info.get("dpi"))
-    fields = Carried(exif=exif, icc=icc, xmp=xmp, iptc=iptc, dpi=dpi)
+    fields = Found(exif=exif, icc=icc, xmp=xmp, iptc=iptc, dpi=dpi)
     return turned if turned and turned <= 8 else 1, fields
 
 

@@ -9,69 +9,50 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from pellucid.errors import ImageError
-from pellucid.imaging.color import planes
-from pellucid.imaging.metadata import Carried, JpegSettings, collect, tells_resolution
-
-_DTYPES = (np.dtype("uint8"), np.dtype("uint16"), np.dtype("float32"))
+from pellucid.imaging.carried import JpegSettings
+from pellucid.imaging.color import planes, split
+from pellucid.imaging.metadata import Found, collect, tells_resolution
+from pellucid.imaging.picture import DTYPES, Frame
+from pellucid.imaging.rows import Beside, Rows
+from pellucid.imaging.turning import turned
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Photo:
-    r"""Pixels, and everything of a photograph that must survive a restoration.
+class Photo(Frame):
+    """A picture in memory: the small case of a frame, and what callers in Python are given.
 
     Attributes:
+        samples: pixels and alpha side by side.
         pixels: (H, W, C), C = 1 (grey) or 3 (RGB), upright; uint8, uint16 or float32 (nominally 0 to 1).
         alpha: (H, W) in the pixels' dtype, not premultiplied; None when there is no transparency.
-        exif: raw payload beginning ``Exif\0\0``, Orientation 1, without thumbnail.
-        icc: profile that the pixels are in.
-        xmp: packet, tiff:Orientation 1.
-        iptc: records as JPEG's Photoshop block and TIFF's tag hold them.
-        dpi: across and down.
-        format: Pillow's name of the source format (``"JPEG"``, ``"TIFF"``); None if it came from an array.
-        jpeg: how the source was compressed, if it was a JPEG.
-        bits: of a sample in the source, where uint16 has more: 10 or 12 of AVIF and HEIC.
-        lossless: the source was a WebP without loss, and the result will be if it is one.
 
     Raises:
         ImageError: A shape or dtype is not one of these.
     """
 
+    samples: Rows = field(init=False, repr=False)
     pixels: NDArray[Any]
     alpha: NDArray[Any] | None = None
-    exif: bytes | None = field(default=None, repr=False)
-    icc: bytes | None = field(default=None, repr=False)
-    xmp: bytes | None = field(default=None, repr=False)
-    iptc: bytes | None = field(default=None, repr=False)
-    dpi: tuple[float, float] | None = None
-    format: str | None = None
-    jpeg: JpegSettings | None = field(default=None, repr=False)
-    bits: int | None = None
-    lossless: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what the rest of pellucid could not handle."""
         shape, dtype = self.pixels.shape, self.pixels.dtype
         if len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
             raise ImageError(f"Pixels must be (height, width, 1 or 3) and not empty, got {shape}.")
-        if dtype not in _DTYPES:
+        if dtype not in DTYPES:
             raise ImageError(f"Pixels must be uint8, uint16 or float32, got {dtype}.")
         if self.alpha is not None and (self.alpha.shape != shape[:2] or self.alpha.dtype != dtype):
             raise ImageError(f"Alpha must be {shape[:2]} {dtype}, got {self.alpha.shape} {self.alpha.dtype}.")
+        samples = self.pixels if self.alpha is None else Beside(self.pixels, self.alpha)
+        object.__setattr__(self, "samples", samples)
 
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self.pixels.shape[0]
-
-    @property
-    def width(self) -> int:
-        """Columns."""
-        return self.pixels.shape[1]
-
-    @property
-    def channels(self) -> int:
-        """1 for grey, 3 for RGB; alpha is not counted."""
-        return self.pixels.shape[2]
+    @classmethod
+    def of(cls, frame: Frame) -> "Photo":
+        """Read a frame into memory."""
+        if isinstance(frame, Photo):
+            return frame
+        pixels, alpha = split(frame.array())
+        return cls(pixels=pixels, alpha=alpha, **frame.carried())
 
     def with_pixels(self, pixels: NDArray[Any]) -> "Photo":
         """Return the same photograph with other pixels of the same shape and dtype.
@@ -112,7 +93,7 @@ class Photo:
         pixels: NDArray[Any],
         alpha: NDArray[Any] | None,
         orientation: int,
-        fields: Carried,
+        fields: Found,
         *,
         format: str | None,
         jpeg: JpegSettings | None = None,
@@ -122,8 +103,8 @@ class Photo:
         if orientation >= 5 and fields["dpi"]:
             across, down = fields["dpi"]
             fields["dpi"] = (down, across)
-        alpha = None if alpha is None else _upright(alpha, orientation)
-        pixels = _upright(pixels, orientation)
+        alpha = None if alpha is None else turned(alpha, orientation)
+        pixels = turned(pixels, orientation)
         return cls(pixels=pixels, alpha=alpha, **fields, format=format, jpeg=jpeg, bits=bits)
 
     def to_pil(self) -> Image.Image:
@@ -163,14 +144,3 @@ class Photo:
     @property
     def _is_plain_grey(self) -> bool:
         return self.channels == 1 and self.alpha is None
-
-
-def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo an EXIF orientation of an (H, W) or (H, W, C) array."""
-    if orientation in (5, 6, 7, 8):
-        array = array.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    return np.ascontiguousarray(array)

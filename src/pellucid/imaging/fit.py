@@ -1,0 +1,100 @@
+"""What a picture carries and a format cannot hold: left out here, and nowhere else, and said by name."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pellucid.errors import ImageError
+from pellucid.imaging.color import to_depth, to_float
+from pellucid.imaging.formats.format import Format, Saving
+from pellucid.imaging.picture import Frame, Picture
+
+log = logging.getLogger(__name__)
+
+
+def fitted(picture: Picture, format: Format, path: Path, saving: Saving) -> Picture:
+    """The picture with what the format can hold; frame by frame, as they are asked for.
+
+    Raises:
+        ImageError: The format cannot hold so large a picture, or, once samples are asked for, ones that are no numbers.
+    """
+    said: set[str] = set()
+
+    def fit(frame: Frame) -> Frame:
+        limit = format.holds.longest_side
+        if max(frame.height, frame.width) > limit:
+            raise ImageError(f"{format.name} holds at most {limit} pixels a side; choose .tif")
+        fitting, lost = _fit(frame, format, saving)
+        fresh = [name for name in lost if name not in said]
+        if fresh:
+            log.warning("%s: %s cannot hold its %s", path, format.name, ", ".join(fresh))
+        gone = [name for name in frame.left_out if name not in said]
+        if gone:
+            log.warning("%s: what the source has beside its picture is left out: %s", path, ", ".join(gone))
+        said.update(lost, frame.left_out)
+        return fitting
+
+    return picture.mapped(fit)
+
+
+def _fit(frame: Frame, format: Format, saving: Saving) -> tuple[Frame, list[str]]:
+    holds, lost, changes = format.holds, list[str](), dict[str, Any]()
+    loses_alpha = frame.has_alpha and not holds.alpha
+    if loses_alpha:
+        lost.append(f"alpha (it lies over {_named(saving.background)} now)")
+    for name in ("exif", "icc", "cicp", "xmp", "iptc"):
+        value = getattr(frame, name)
+        if value is not None and (
+            name not in holds.carried or (name in holds.longest and len(value) > holds.longest[name])
+        ):
+            lost.append(name)
+            changes[name] = None
+    kept = tuple(text for text in frame.text if not holds.comments_only or text.keyword == "Comment")
+    kept = kept if "text" in holds.carried else ()
+    gone = dict.fromkeys(text.keyword for text in frame.text if text not in kept)
+    lost += [f"text ({', '.join(gone)})"] if gone else []
+    changes["text"] = kept
+    if frame.dpi and not holds.units:
+        lost.append("dpi")
+        changes["dpi"] = None
+    if frame.aspect and "none" not in holds.units:
+        lost.append("aspect ratio")
+        changes["aspect"] = None
+    changes["native"] = tuple(part for part in frame.native if part.format == format.name)
+    lost += dict.fromkeys(part.name for part in frame.native if part.name and part.format != format.name)
+    dtype = _depth(frame.dtype, holds.depths)
+    if dtype != frame.dtype:
+        lost.append(f"{frame.dtype} depth")
+    if not loses_alpha and dtype == frame.dtype:
+        return replace(frame, **changes), lost
+
+    def change(strip: NDArray[Any]) -> NDArray[Any]:
+        return to_depth(_over(strip, saving.background) if loses_alpha else strip, dtype)
+
+    bands = frame.channels + (frame.has_alpha and not loses_alpha)
+    return frame.mapped(change, bands, dtype, **changes), lost
+
+
+def _depth(dtype: np.dtype[Any], depths: tuple[int, ...]) -> np.dtype[Any]:
+    """The samples' own depth, or the deepest that the format has."""
+    if dtype.kind == "f":
+        return dtype if 32 in depths else np.dtype(np.uint16 if max(depths) > 8 else np.uint8)
+    return dtype if max(depths) >= 8 * dtype.itemsize or (dtype.itemsize == 2 and max(depths) > 8) else np.dtype("u1")
+
+
+def _over(strip: NDArray[Any], background: tuple[int, int, int]) -> NDArray[Any]:
+    """Colours with alpha (last), not premultiplied, laid over one colour; grey over its luminance."""
+    below = np.array(background, np.float32) / 255
+    if strip.shape[2] == 2:
+        below = below @ np.array((0.299, 0.587, 0.114), np.float32)
+    alpha = to_float(strip[:, :, -1:])
+    colours = to_float(strip[:, :, :-1])
+    return to_depth(colours * alpha + below * (1 - alpha), strip.dtype)
+
+
+def _named(background: tuple[int, int, int]) -> str:
+    return {(255, 255, 255): "white", (0, 0, 0): "black"}.get(background, "#{:02x}{:02x}{:02x}".format(*background))
