@@ -1,6 +1,7 @@
 """What an operation makes untrue is mended."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from pellucid.imaging import exif as exif_of
 from pellucid.imaging import xmp as xmp_of
 from pellucid.imaging.turning import turned, turned_point
 
-from conftest import needs_exiftool
-
+needs_exiftool = pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
 REGIONS = (
     "{AppliedToDimensions={W=192,H=128,Unit=pixel},"
     "RegionList=[{Area={X=0.25,Y=0.5,W=0.1,H=0.2,Unit=normalized},Name=Anna,Type=Face},"
@@ -45,7 +45,8 @@ def test_a_turned_photo_tells_its_own_geometry(tmp_path, orientation, suffix):
     facts = ("-ExifImageWidth=192", "-ExifImageHeight=128", "-SubjectArea=50 60 20 10", "-XResolution=300")
     more = ("-YResolution=200", "-XMP-tiff:ImageWidth=192", "-XMP-tiff:ImageHeight=128", f"-RegionInfo={REGIONS}")
     subprocess.run(
-        ["exiftool", "-q", "-overwrite_original", f"-Orientation#={orientation}", *facts, *more, str(source)], check=True
+        ["exiftool", "-q", "-overwrite_original", f"-Orientation#={orientation}", *facts, *more, str(source)],
+        check=True,
     )
     write_picture(open_picture(source), target)
     told = exiftool("-struct", target)

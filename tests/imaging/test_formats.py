@@ -436,7 +436,7 @@ def test_the_limit_is_the_callers(tmp_path, suffix):
             pytest.importorskip("pillow_heif")
         write_photo(Photo(pixels=np.zeros((96, 128, 3), np.uint8)), path)
     assert read_photo(path, max_pixels=96 * 128)
-    assert read_size(path) in ((96, 128), None)
+    assert read_size(path) in ((96, 128), (128, 96), None)  # the raw one is turned
     assert read_size(path, max_pixels=96 * 128 - 1) is None
     with pytest.raises(ImageError, match=r"above the limit of 0\.012287 megapixels; --max-megapixels raises it"):
         read_photo(path, max_pixels=96 * 128 - 1)

@@ -206,9 +206,6 @@ def test_every_kind_of_png(tmp_path, path):
 
 @pytest.mark.parametrize("path", odd_files("pngsuite/x*.png"))
 def test_damaged_pngs_are_refused(path):
-    if path.stem.startswith("xcs"):  # a wrong checksum of samples that decode
-        assert read_photo(path).pixels.shape == (32, 32, 1)
-        return
     with pytest.raises(ImageError) as caught:
         read_photo(path)
     assert "\n" not in str(caught.value)
@@ -224,7 +221,9 @@ def test_photos_turned_every_way(path, tmp_path):
     write_photo(photo, tmp_path / "a.jpg")
     again = read_photo(tmp_path / "a.jpg")
     assert abs(again.pixels.astype(int) - photo.pixels).mean() < 3
-    assert (again.exif, again.iptc, again.jpeg) == (photo.exif, photo.iptc, photo.jpeg)
+    assert (again.exif, again.iptc) == (photo.exif, photo.iptc)
+    assert again.jpeg.subsampling == photo.jpeg.subsampling
+    assert sum(again.jpeg.tables[0]) <= sum(photo.jpeg.tables[0])
 
 
 @pytest.mark.parametrize("path", odd_files("heic/*"))

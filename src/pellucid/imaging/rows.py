@@ -67,6 +67,8 @@ class Streamed:
             piece = next(self._coming)
             end += len(piece)
             pieces = [*pieces, piece] if end > top else []
+        if end >= self.shape[0]:
+            next(self._coming, None)  # whoever makes them may have something to say in the end
         self._held = np.concatenate(pieces)[top - end :] if end > top else self._held[:0]
         self._top = top
         return self._held[: bottom - top, columns]

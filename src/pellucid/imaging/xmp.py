@@ -19,6 +19,13 @@ _CLAIMS = re.compile(
     rb"|<((?:hdrgm|HDRGainMap):\w+|GCamera:(?:Motion|Micro)\w+|G?Container:Directory|xmp:Thumbnails)\b.*?</\1>",
     re.DOTALL,
 )
+_NOTED = re.compile(rb"""\s*xmpNote:HasExtendedXMP\s*=\s*["']([0-9A-Fa-f]{32})["']""")
+NOTE = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/"'
+    b' xmpNote:HasExtendedXMP="%s"/></rdf:RDF></x:xmpmeta>'
+)
+"""A packet that says only that its extension, named by 32 digits, is the whole."""
 
 
 def orientation(xmp: bytes) -> int | None:
@@ -45,6 +52,17 @@ def upright(xmp: bytes, turn: int) -> bytes:
 def without_claims(xmp: bytes) -> bytes:
     """Without claims that the file holds a gain map, a film or a thumbnail beside the picture."""
     return _CLAIMS.sub(b"", xmp)
+
+
+def merged(xmp: bytes | None, more: bytes) -> bytes | None:
+    """The packet and its extension as one."""
+    note = _NOTED.search(xmp) if xmp else None
+    if xmp is None or note is None or not more:
+        return xmp
+    if xmp == NOTE % note[1]:  # as it is written here
+        return more
+    inner = more[more.find(b"<rdf:Description") : more.rfind(b"</rdf:RDF>")]
+    return _NOTED.sub(b"", xmp).replace(b"</rdf:RDF>", inner + b"</rdf:RDF>", 1)
 
 
 def _value(name: bytes) -> re.Pattern[bytes]:

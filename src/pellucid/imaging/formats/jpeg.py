@@ -16,6 +16,7 @@ from PIL import Image
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging import iptc as iptc_of
+from pellucid.imaging import xmp as xmp_of
 from pellucid.imaging.carried import Carried, JpegSettings, Native, Text, orientation_of
 from pellucid.imaging.color import converted, srgb_profile
 from pellucid.imaging.encode import encoded
@@ -41,12 +42,6 @@ _XMP, _MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/e
 _LONGEST_XMP = _SEGMENT - len(_XMP)
 # IJG's luminance table at quality 50, on which the usual scale of qualities rests
 _LUMINANCE = (16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55)
-_NOTE = re.compile(rb"""\s*xmpNote:HasExtendedXMP\s*=\s*["']([0-9A-Fa-f]{32})["']""")
-_NOTING = (
-    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    b'<rdf:Description rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/"'
-    b' xmpNote:HasExtendedXMP="%s"/></rdf:RDF></x:xmpmeta>'
-)
 
 
 def _open(source: Source) -> Picture:
@@ -64,11 +59,10 @@ def _open(source: Source) -> Picture:
     load = pyvips.Image.jpegload_source
     if not found.ended:
         _log.warning("%s: lacks its end marker", source.path)
-        whole = source.path.read_bytes() + bytes((0xFF, _EOI))
+        whole = _ended(source.path.read_bytes())
 
         def load(_source: object, **options: Any) -> "pyvips.Image":
-            # a warning, for libjpeg, is that there are not all the pixels
-            return pyvips.Image.jpegload_buffer(whole, **{**options, "fail_on": "warning"})
+            return pyvips.Image.jpegload_buffer(whole, **options)
 
     samples = source.streamed(load, orientation=orientation, convert=converted)
     fields = vars(carried) | {"format": "JPEG", "jpeg": settings} | ({"icc": srgb_profile()} if is_cmyk else {})
@@ -159,7 +153,7 @@ class _Found:
         return Carried(
             exif=self.exif,
             icc=parts,
-            xmp=_whole_xmp(self.xmp, b"".join(self.more_xmp[place] for place in sorted(self.more_xmp))),
+            xmp=xmp_of.merged(self.xmp, b"".join(self.more_xmp[place] for place in sorted(self.more_xmp))),
             iptc=iptc_of.records(self.photoshop),
             text=tuple(self.text),
             dpi=dpi,
@@ -186,15 +180,22 @@ def _segments(data: mmap.mmap) -> Iterator[tuple[int, int, int]]:
         yield marker, start + 2, place
 
 
-def _whole_xmp(xmp: bytes | None, more: bytes) -> bytes | None:
-    """The packet and its extension as one."""
-    note = _NOTE.search(xmp) if xmp else None
-    if xmp is None or note is None or not more:
-        return xmp
-    if xmp == _NOTING % note[1]:  # as it is written here
-        return more
-    inner = more[more.find(b"<rdf:Description") : more.rfind(b"</rdf:RDF>")]
-    return _NOTE.sub(b"", xmp).replace(b"</rdf:RDF>", inner + b"</rdf:RDF>", 1)
+def _ended(data: bytes) -> bytes:
+    """The file with the end marker that it lacks.
+
+    Raises:
+        ImageError: It lacks more: what comes next changes the picture.
+    """
+    import pyvips
+
+    one, other = (
+        pyvips.Image.jpegload_buffer(data + more + bytes((0xFF, _EOI)), access="sequential")
+        for more in (b"", b"\x55" * 2**16)
+    )
+    difference: Any = (one - other).abs()
+    if difference.max():
+        raise ImageError("is damaged or cut short (pixels are missing)")
+    return data + bytes((0xFF, _EOI))
 
 
 def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
@@ -252,7 +253,7 @@ def _xmp_payloads(xmp: bytes) -> Iterator[bytes]:
         yield _XMP + xmp
         return
     name = hashlib.md5(xmp, usedforsecurity=False).hexdigest().upper().encode()
-    yield _XMP + _NOTING % name
+    yield _XMP + xmp_of.NOTE % name
     step = _SEGMENT - len(_MORE_XMP) - 40
     for place in range(0, len(xmp), step):
         yield _MORE_XMP + name + struct.pack(">II", len(xmp), place) + xmp[place : place + step]
