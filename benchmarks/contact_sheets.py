@@ -3,8 +3,9 @@
     python benchmarks/contact_sheets.py --out docs/degradations
 
 Rows are photographs that come with scikit-image (NASA's and CC0); columns are the clean photograph, each level, and two
-draws of the default that networks train on. A whole photograph is degraded, then a tile is cut from it at 100 %. The
-seed is 0 and the draws are the first ones: none was chosen. Each sheet has the best JPEG quality that fits its size.
+draws of the default that networks train on; or the families of renderers. A whole photograph is degraded, then a tile
+is cut from it at 100 %. The seed is 0 and the draws are the first ones: none was chosen. Each sheet has the best JPEG
+quality that fits its size.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pellucid.degrade import DEGRADATIONS, LEVELS, Degradation, create_degradation
+from pellucid.degrade.compose import FAMILIES
 
 Pixels = NDArray[np.uint8]
 
@@ -27,6 +29,7 @@ CORNERS = {"astronaut": (100, 10), "chelsea": (80, 20), "coffee": (140, 60), "ro
 SHEETS = {  # photographs, and thousands of bytes: noise and blocks of other files need more of them
     "haze": (("rocket", "astronaut"), 125),
     "rain": (("rocket", "astronaut"), 160),
+    "rain_families": (("rocket", "astronaut"), 160),
     "raindrop": (("rocket", "astronaut"), 135),
     "defocus": (("rocket", "astronaut"), 100),
     "motion": (("rocket", "astronaut"), 100),
@@ -44,6 +47,8 @@ def columns(name: str) -> list[Column]:
         fixed = [(f"{kind} {quality}", kind, quality) for kind in ("jpeg", "webp") for quality in (50, 20)]
         drawn = [(f"{kind}, default", DEGRADATIONS[kind]) for kind in ("jpeg", "webp")]
         return [(text, create_degradation(kind, quality=(q, q))) for text, kind, q in fixed] + drawn
+    if name == "rain_families":
+        return [*FAMILIES["rain"].items(), ("any", create_degradation("rain", family="any"))]
     if name == "gaussian":
         levels = [(f"sigma {sigma}", create_degradation(name, low=sigma, high=sigma)) for sigma in (15, 25, 50)]
     else:

@@ -3,7 +3,7 @@
     python benchmarks/realism_rain.py --rain DATA/rain100l --drops DATA/raindrop_agan4 --clean DATA/val
 
 ``--rain`` and ``--drops`` are folders of pairs, ``input/`` and ``target/`` with the same names; ``--clean`` is a folder
-of clean photos, cut to 480×320 at most, on which each preset and the default draw one degradation for each photo.
+of clean photos, cut to 480×320 at most, on which each preset, the default and each family draw one degradation a photo.
 Each may be left out. The averages are over images. Real pairs of drops are not quite aligned, and glare over the whole
 glass changes them too, so that their covered share is an upper bound and their edges count as small drops.
 """
@@ -21,6 +21,7 @@ from PIL import Image
 from scipy import ndimage
 
 from pellucid.degrade.base import Degradation
+from pellucid.degrade.compose import FAMILIES
 from pellucid.degrade.rain import RAIN_LEVELS, RainStreaks
 from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
 
@@ -112,7 +113,7 @@ def main() -> None:
     arguments = parser.parse_args()
     photos = sorted(arguments.clean.iterdir()) if arguments.clean else []
     for title, figures, real, degradations in (
-        ("Rain", rain_figures, arguments.rain, {**RAIN_LEVELS, "default": RainStreaks()}),
+        ("Rain", rain_figures, arguments.rain, {**RAIN_LEVELS, "default": RainStreaks(), **FAMILIES["rain"]}),
         ("Raindrops", drop_figures, arguments.drops, {**RAINDROP_LEVELS, "default": Raindrops()}),
     ):
         rows: dict[str, Iterable[Pair]] = {real.name: real_pairs(real)} if real else {}

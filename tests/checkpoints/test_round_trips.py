@@ -33,6 +33,7 @@ def ast_configs(draw):
     return ASTConfig(
         channels=draw(st.sampled_from([1, 3, 4])),
         embed_dim=dim,
+        stem=draw(st.integers(1, 3)),
         depths=(1,) * 9 if grouped else draw(st.tuples(*[st.integers(1, 2)] * 9)),
         num_heads=draw(heads_for(16 * dim, 16 * dim, 8 * dim, 4 * dim, 2 * dim)),
         window_sizes=draw(st.sampled_from([(8,) * 5, (4,) * 5, (6, 8, 8, 8, 8), (2, 4, 8, 8, 8), (1, 2, 4, 7, 7)])),

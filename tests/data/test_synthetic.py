@@ -113,3 +113,13 @@ def test_a_patch_that_does_not_fit_is_an_error_before_training_and_in_it(photos:
     for look in (lambda: source.check_patch(48), lambda: source.batch(range(50), 48)):
         with pytest.raises(ConfigError, match=r"(40x50|33x32)\.png: (50x40|32x33) is smaller than a patch of 48"):
             look()
+
+
+def test_shrunk_crops_show_more_of_the_photo(tmp_path: Path) -> None:
+    """A crop of a ramp spans as many grey levels as it shows columns."""
+    Image.fromarray(np.tile(np.arange(128, dtype=np.uint8), (128, 1))).save(tmp_path / "ramp.png")
+    ramp = PhotoCache([tmp_path / "ramp.png"], 1 << 20)
+    _, crops = SyntheticPairs(ramp, GaussianNoise(low=0, high=0), shrink=8).batch(range(200), 32)
+    spans = ((crops.amax((1, 2, 3)) - crops.amin((1, 2, 3))) * 255 / 31).round().tolist()
+    assert {*spans} == {1.0, 2.0, 3.0, 4.0}  # 128 columns hold four patches
+    assert 70 < spans.count(1.0) < 130

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pellucid.degrade import LEVELS, compose, create_degradation, degrade_photo
+from pellucid.degrade import LEVELS, GaussianNoise, Jpeg, compose, create_degradation, degrade_photo
+from pellucid.degrade.families import Families
 from pellucid.errors import ConfigError
 from pellucid.imaging import Photo
 
@@ -86,3 +87,22 @@ def test_lengths_grow_with_the_picture() -> None:
         return int((degraded.max(axis=1) > degraded.max() / 2).sum())
 
     assert bright_rows(1920) == pytest.approx(4 * bright_rows(480), rel=0.15)
+
+
+def test_families_degrade_each_image_by_the_renderer_drawn_for_it() -> None:
+    renderers = {"dark": (Jpeg(quality=(5, 5)), 1.0), "noisy": (GaussianNoise(low=50, high=50), 3.0)}
+    families = Families(members=renderers)
+    rng = torch.Generator().manual_seed(0)
+    params = [families.sample(rng) for _ in range(200)]
+    assert 20 < sum(name == "dark" for name, _ in params) < 80
+    image = torch.rand(8, 3, 16, 16)
+    degraded = families.apply(image, params[:8])
+    for one, before, (name, drawn) in zip(degraded, image, params[:8], strict=True):
+        assert torch.equal(one, renderers[name][0].apply(before[None], [drawn])[0])
+
+
+def test_a_family_that_does_not_exist_is_named() -> None:
+    with pytest.raises(ConfigError, match="Unknown family 'sheets' of jpeg"):
+        create_degradation("jpeg", family="sheets")
+    with pytest.raises(ConfigError, match="'quality' is an option of one family"):
+        create_degradation("jpeg", family="any", quality=(3, 5))

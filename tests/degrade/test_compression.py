@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pellucid.degrade.compression import Jpeg, JpegParams, WebP, WebPParams
-from pellucid.errors import ImageError
+from pellucid.degrade.compression import Jpeg, JpegParams, JpegTwice, JpegTwiceParams, WebP, WebPParams, filed
+from pellucid.errors import ConfigError, ImageError
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +59,36 @@ def test_qualities_fill_their_range() -> None:
     rng = torch.Generator().manual_seed(0)
     qualities = [Jpeg(quality=(30, 34)).sample(rng).quality for _ in range(200)]
     assert set(qualities) == {30, 31, 32, 33, 34}
+
+
+def twice(first: int, second: int, **changes: int | float) -> JpegTwiceParams:
+    files = (JpegParams(quality=quality, subsampling=0) for quality in (first, second))
+    places = {"down": 0, "across": 0, "resize": 1.0, **changes}
+    return JpegTwiceParams(first=next(files), second=next(files), **places)
+
+
+def test_a_file_of_a_file_on_the_same_blocks_is_hardly_another(crop: Tensor) -> None:
+    once = Jpeg().apply(crop, [JpegParams(quality=20, subsampling=0)])
+    same = error(JpegTwice().apply(crop, [twice(20, 20)]), once)
+    moved = error(JpegTwice().apply(crop, [twice(20, 20, down=4, across=3)]), once)
+    resized = error(JpegTwice().apply(crop, [twice(20, 20, resize=1.3)]), once)
+    assert 10 * same < min(moved, resized)
+
+
+def test_blocks_of_the_first_file_lie_where_it_was_cut() -> None:
+    ramp = torch.linspace(0.2, 0.8, 128).expand(1, 1, 128, 128)
+    steps = JpegTwice().apply(ramp, [twice(5, 100, across=3)])[0, 0].diff(dim=1).abs().mean(0)
+    columns = torch.stack([steps[i::8].mean() for i in range(8)])
+    assert columns.argmax() == 4  # between columns 4 and 5: five are left of the first block, three were cut off
+
+
+def test_no_file_no_loss(crop: Tensor) -> None:
+    pair = crop.expand(2, -1, -1, -1)
+    written = filed(pair, [None, JpegParams(quality=30, subsampling=0)])
+    assert torch.equal(written[0], crop[0])
+    assert error(written[1], crop[0]) > 1e-4
+
+
+def test_a_first_file_without_size_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="resize must be above 0"):
+        JpegTwice(resize=(0.0, 1.0))

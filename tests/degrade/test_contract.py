@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from pellucid.degrade import DEGRADATIONS, LEVELS, Degradation, compose
+from pellucid.degrade.compose import FAMILIES
 
 ALL: dict[str, Degradation] = {
     **DEGRADATIONS,
     **{f"{name}-{level}": preset for name, levels in LEVELS.items() for level, preset in levels.items()},
+    **{f"{name}-{family}": one for name, families in FAMILIES.items() for family, one in families.items()},
     "several": compose({"rain": {"probability": 0.5}, "gaussian": {"probability": 0.5}, "jpeg": {}}),
 }
 

@@ -36,6 +36,7 @@ CHOICES = {
     },
     "ast-frfn-grouped": ASTConfig(**{**AST, "embed_dim": 24, "ffn_ratio": 0.5}, feedforward="frfn-grouped"),
     "ast-shrunken": ASTConfig(**{**AST, "bottleneck_shift": False}, window_sizes=(3, 6, 8, 8, 8)),
+    "ast-stem": ASTConfig(**AST, stem=2),
     "restormer-dual-pixel": RestormerConfig(**RESTORMER, in_channels=6, dual_pixel=True, bias=True),
     "restormer-bias-free-grey": RestormerConfig(**RESTORMER, in_channels=1, out_channels=1, bias_free_norm=True),
 }
@@ -156,3 +157,12 @@ def test_dual_pixel_does_not_add_the_input(randomise):
         net.output.weight.zero_()
         net.output.bias.zero_()
         assert not net(picture(net.config, 16, 16)).any()
+
+
+def test_a_stem_embeds_squares_of_pixels(randomise):
+    """One convolution of 3·stem is a space-to-depth and a 3×3 convolution."""
+    network = randomise(build(ASTConfig(**AST, stem=2)))
+    image = picture(network.config, 32, 64)
+    squares = network.embed.weight.unflatten(2, (3, 2)).unflatten(4, (3, 2)).permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+    by_hand = F.conv2d(F.pixel_unshuffle(image, 2), squares, network.embed.bias, padding=1)
+    torch.testing.assert_close(network.embed(image), by_hand)

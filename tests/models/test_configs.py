@@ -75,6 +75,7 @@ def test_lists_become_tuples_so_that_configs_can_be_compared_and_hashed():
         (ASTConfig, {"window_sizes": (8, 8, 8, 8)}, "window_sizes must be 5"),
         (ASTConfig, {"window_sizes": (0, 8, 8, 8, 8)}, "window_sizes must be 5 sizes ≥ 1"),
         (ASTConfig, {"embed_dim": 3}, "embed_dim must be at least 4, not 3"),
+        (ASTConfig, {"stem": 0}, "stem must be at least 1, not 0"),
         (ASTConfig, {"channels": 0}, "channels must be at least 1, not 0"),
         (ASTConfig, {"attention": "asa"}, "attention must be one of assa, assa-relu"),
         (ASTConfig, {"feedforward": "mlp"}, "feedforward must be one of frfn, frfn-no-partial"),

@@ -68,6 +68,7 @@ def tree(**changes: Any) -> dict[str, Any]:
         (tree(data={"train": "y", "desaturate": 2.0, "degrade": {}}), "desaturate must be at most 1, not 2.0"),
         (tree(data={"train": "y", "desaturate": 0.5}), "data.desaturate is for clean photographs"),
         (tree(data={"train": "y", "retouch": 2.0, "degrade": {}}), "retouch must be at most 1, not 2.0"),
+        (tree(data={"train": "y", "shrink": 2}), "data.shrink is for clean photographs"),
         (tree(data={"train": "y", "retouch": 0.5}), "data.retouch is for clean photographs"),
         (tree(data={"train": "y", "longest": 99}), "data.longest is for clean photographs"),
         (tree(data={"train": "y", "degrade": {"rain": {"level": 3}}}), "Unknown level '3' of rain"),

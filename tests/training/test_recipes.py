@@ -21,6 +21,7 @@ from conftest import TINY_AST, deep, textured
 TINY = {
     "ast-t": TINY_AST,
     "ast-b": TINY_AST,
+    "ast-m": TINY_AST,
     "astv2-s": {"dim": 24, "num_blocks": (1, 1, 1), "num_refinement_blocks": 1, "num_heads": (1, 1, 1)},
     "restormer": {"dim": 8, "num_blocks": (1, 1, 1, 1), "num_refinement_blocks": 1, "num_heads": (1, 1, 1, 1)},
 }

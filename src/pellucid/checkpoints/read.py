@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from pellucid.checkpoints.eight_bit import from_eight_bits
 from pellucid.errors import CheckpointError
 
 CONTAINERS = ("params_ema", "params", "state_dict")  # the first one present is meant: averaged weights win
@@ -71,9 +72,9 @@ def _read_head(path: Path) -> bytes:
 def _read_safetensors(path: Path) -> StoredWeights:
     try:
         with safe_open(path, framework="pt") as file:
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, it is no mapping
+            state = from_eight_bits({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118, it is no mapping
             metadata = dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:  # RuntimeError: scales that do not fit
         raise CheckpointError(f"{path}: damaged or truncated safetensors file ({_one_line(error)})") from None
     return StoredWeights(path, _strip_wrappers(state), metadata, "safetensors")
 

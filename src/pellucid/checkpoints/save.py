@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import nn
 
 from pellucid.atomic import replacing
+from pellucid.checkpoints.eight_bit import to_eight_bits
 from pellucid.errors import CheckpointError
 from pellucid.models.detector import Detector
 from pellucid.models.registry import family_of
@@ -33,7 +34,8 @@ def save_network(
         task: what the weights do, for example "denoise".
         licence: under which they may be used.
         notes: more metadata.
-        dtype: of the stored weights, if not the detector's; loading gives float32 back.
+        dtype: of the stored weights, if not the detector's: a float, or int8 (see ``eight_bit``); loading gives
+            float32 back.
 
     Raises:
         CheckpointError: the file cannot be written.
@@ -47,7 +49,8 @@ def save_network(
         "licence": licence,
         **(notes or {}),
     }
-    state = {key: tensor.detach().cpu().to(dtype).contiguous() for key, tensor in network.state_dict().items()}
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in network.state_dict().items()}
+    state = to_eight_bits(state) if dtype == torch.int8 else {key: value.to(dtype) for key, value in state.items()}
     detector: Detector | None = getattr(network, "detector", None)
     if detector is not None:
         state |= detector.tensors

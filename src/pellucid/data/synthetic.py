@@ -7,12 +7,13 @@ from itertools import accumulate
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pellucid.data.augment import Crop, retouched
 from pellucid.data.photos import PhotoCache, check_fits, without_colour
 from pellucid.data.source import generator
 from pellucid.degrade import Degradation
-from pellucid.degrade.base import chance
+from pellucid.degrade.base import chance, integer
 
 
 class SyntheticPairs:
@@ -31,6 +32,7 @@ class SyntheticPairs:
         *,
         desaturate: float = 0.0,
         retouch: float = 0.0,
+        shrink: int = 1,
         decoys: Degradation | None = None,
     ) -> None:
         """Degrade these photographs.
@@ -42,6 +44,8 @@ class SyntheticPairs:
             device: where the crops are degraded.
             desaturate: share of the crops that lose their colour before they are degraded, in [0, 1].
             retouch: share of the crops whose tones are changed before that, in [0, 1].
+            shrink: half of the crops are cut up to so many times as large, as far as the photograph reaches, and shrunk
+                to the patch: they show more of the scene, as a photograph of fewer pixels does.
             decoys: what is done to the crops before they are degraded, and stays in the target.
         """
         self.photos = photos
@@ -50,6 +54,7 @@ class SyntheticPairs:
         self.device = torch.device(device)
         self.desaturate = desaturate
         self.retouch = retouch
+        self.shrink = shrink
         self.decoys = decoys
 
     def __len__(self) -> int:
@@ -81,12 +86,17 @@ class SyntheticPairs:
         photo = self.photos[chosen]
         check_fits(self.photos.paths[chosen], photo.shape, patch)
         _, height, width = photo.shape
-        clean = Crop.draw(rng, height, width, patch).of(photo)
+        factor = self._factor(rng, min(height, width) // patch)
+        clean = F.avg_pool2d(Crop.draw(rng, height, width, factor * patch).of(photo), factor)
         if self.retouch and chance(rng, self.retouch):
             clean = retouched(clean, rng)
         if self.desaturate and chance(rng, self.desaturate):
             return without_colour(clean)
         return clean
+
+    def _factor(self, rng: torch.Generator, most: int) -> int:
+        most = min(most, self.shrink)
+        return integer(rng, 2, most) if most > 1 and chance(rng, 0.5) else 1
 
     @cached_property
     def _areas(self) -> list[int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pellucid.degrade.base import chance, integer, log_uniform, per_image, seed, uniform
 from pellucid.degrade.camera import to_linear, to_srgb
@@ -66,7 +67,7 @@ class MotionBlur:
 
     def apply(self, image: Tensor, params: Sequence[MotionBlurParams]) -> Tensor:
         """Blur (B, C, H, W) in [0, 1]."""
-        return _blur(image, motion_kernels(params).to(image.device), [p.highlights for p in params])
+        return blur_light(image, motion_kernels(params).to(image.device), [p.highlights for p in params])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,7 @@ class DefocusBlur:
 
     def apply(self, image: Tensor, params: Sequence[DefocusBlurParams]) -> Tensor:
         """Blur (B, C, H, W) in [0, 1]."""
-        return _blur(image, defocus_kernels(params).to(image.device), [p.highlights for p in params])
+        return blur_light(image, defocus_kernels(params).to(image.device), [p.highlights for p in params])
 
 
 MOTION_LEVELS: Mapping[str, MotionBlur] = {
@@ -146,7 +147,7 @@ DEFOCUS_LEVELS: Mapping[str, DefocusBlur] = {
 def motion_kernels(params: Sequence[MotionBlurParams]) -> Tensor:
     """Time spent at each place, (B, K, K) on the CPU with an odd K that holds the longest; each sums to 1."""
     path = _trajectories(params)
-    places = _places(math.ceil(path.abs().max().item()))
+    places = kernel_places(math.ceil(path.abs().max().item()))
     # A tent along each axis is bilinear splatting; the product summed over time is the rasterised path.
     y, x = ((1 - (places[:, None] - path[:, None, :, axis]).abs()).clamp(min=0) for axis in (0, 1))
     return y @ x.mT / _STEPS
@@ -160,7 +161,7 @@ def defocus_kernels(params: Sequence[DefocusBlurParams]) -> Tensor:
             *((p.radius, p.blades, p.roundness, p.rotation, p.softness, p.rim) for p in params), strict=True
         )
     )
-    places = _places(math.ceil(max(p.radius + p.softness / 2 for p in params)))
+    places = kernel_places(math.ceil(max(p.radius + p.softness / 2 for p in params)))
     y, x = places[:, None], places[None, :]
     distance = (x**2 + y**2).sqrt()
     half_side = math.pi / blades
@@ -194,19 +195,27 @@ def _trajectories(params: Sequence[MotionBlurParams]) -> Tensor:
     return ((path - path.mean(1, keepdim=True)) * length / extent).float()
 
 
-def _places(radius: int) -> Tensor:
+def kernel_places(radius: int) -> Tensor:
+    """Distances of a kernel's pixels from its middle, along either axis: (2·radius + 1,)."""
     return torch.arange(-radius, radius + 1, dtype=torch.float32)
 
 
-def _blur(image: Tensor, kernels: Tensor, highlights: Sequence[float]) -> Tensor:
-    """Blur the light of (B, C, H, W) in [0, 1] by each picture's kernel, blown highlights as bright as they were."""
+def scene_light(image: Tensor, highlights: Sequence[float]) -> Tensor:
+    """The light of (B, C, H, W) in [0, 1], in float32, with each picture's blown highlights as bright as they were."""
     blown = ((image - 0.97) / 0.03).clamp(0, 1)
-    light = to_linear(image) * (1 + (per_image(highlights, image) - 1) * blown)
-    return to_srgb(convolve(light.float(), kernels).clamp(0, 1)).to(image.dtype)
+    return (to_linear(image) * (1 + (per_image(highlights, image) - 1) * blown)).float()
+
+
+def blur_light(image: Tensor, kernels: Tensor, highlights: Sequence[float]) -> Tensor:
+    """Blur the light of (B, C, H, W) in [0, 1] by each picture's kernel."""
+    return to_srgb(convolve(scene_light(image, highlights), kernels).clamp(0, 1)).to(image.dtype)
 
 
 def convolve(light: Tensor, kernels: Tensor) -> Tensor:
-    """Blur each picture of (B, C, H, W), float32, by its own kernel of (B, K, K), with mirrored borders."""
+    """Blur each picture of (B, C, H, W), float32, by its own kernel of (B, K, K), with mirrored borders.
+
+    One picture (1, C, H, W) is blurred by each kernel in turn.
+    """
     radius, (height, width) = kernels.shape[-1] // 2, light.shape[2:]
     rows, columns = (_mirrored(size, radius).to(light.device) for size in (height, width))
     padded = light[:, :, rows][:, :, :, columns]
@@ -214,6 +223,24 @@ def convolve(light: Tensor, kernels: Tensor) -> Tensor:
     spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(kernels, s=size)[:, None]
     blurred = torch.fft.irfft2(spectrum, s=size)
     return blurred[:, :, 2 * radius :, 2 * radius :]
+
+
+def gaussian_blur(image: Tensor, sigmas: Sequence[float]) -> Tensor:
+    """Gaussian blur of (B, C, H, W), each image by its own sigma in pixels; nothing spreads beyond 3 sigmas.
+
+    Added tap by tap: a convolution rounds differently with the batch, and may use TF32.
+    """
+    reach = math.ceil(3 * max(sigmas))
+    taps = torch.arange(-reach, reach + 1, device=image.device)
+    sigma = per_image(sigmas, image).clamp_min(1e-3)
+    weights = (-0.5 * (taps / sigma).square()).exp() * (taps.abs() <= 3 * sigma)
+    weights = (weights / weights.sum(3, keepdim=True)).split(1, 3)  # of (B, 1, 1, 1)
+    for axis, sides in ((3, (reach, reach, 0, 0)), (2, (0, 0, reach, reach))):
+        padded = F.pad(image, sides, mode="replicate")
+        image = torch.zeros_like(image)
+        for tap, weight in enumerate(weights):
+            image.addcmul_(weight, padded.narrow(axis, tap, image.shape[axis]))
+    return image
 
 
 def _mirrored(size: int, margin: int) -> Tensor:

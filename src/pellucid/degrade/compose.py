@@ -10,15 +10,19 @@ from torch import Tensor
 
 from pellucid.degrade.base import Degradation, chance
 from pellucid.degrade.blur import DEFOCUS_LEVELS, MOTION_LEVELS, DefocusBlur, MotionBlur
-from pellucid.degrade.camera import CAMERA_NOISE_LEVELS, CameraNoise
-from pellucid.degrade.compression import Jpeg, WebP
+from pellucid.degrade.camera import CAMERA_FAMILIES, CAMERA_NOISE_LEVELS, CameraNoise
+from pellucid.degrade.compression import JPEG_FAMILIES, Jpeg, WebP
+from pellucid.degrade.defocus import Polygon, Ring, SoftFocus
 from pellucid.degrade.dusk import Dusk
+from pellucid.degrade.families import Families
 from pellucid.degrade.glow import Glow
 from pellucid.degrade.grass import Grass
-from pellucid.degrade.haze import HAZE_LEVELS, Haze
+from pellucid.degrade.haze import HAZE_FAMILIES, HAZE_LEVELS, Haze
+from pellucid.degrade.layers import Depth, Moving
+from pellucid.degrade.motion import Jerk, Straight, ZoomRotate
 from pellucid.degrade.noise import GaussianNoise
-from pellucid.degrade.rain import RAIN_LEVELS, RainStreaks
-from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
+from pellucid.degrade.rain import RAIN_LEVELS, RainGrains, RainLines, RainPerspective, RainStreaks, RainWater
+from pellucid.degrade.raindrop import RAINDROP_LEVELS, Beads, Blobs, Painted, Pane, Raindrops, Runs
 from pellucid.degrade.stretch import Stretch
 from pellucid.errors import ConfigError, did_you_mean
 
@@ -45,6 +49,24 @@ LEVELS: dict[str, Mapping[str, Degradation]] = {
     "motion": MOTION_LEVELS,
     "camera": CAMERA_NOISE_LEVELS,
 }
+FAMILIES: dict[str, Mapping[str, Degradation]] = {  # other renderers of the same things, unlike those above
+    "haze": HAZE_FAMILIES,
+    "rain": {"lines": RainLines(), "grains": RainGrains(), "water": RainWater(), "perspective": RainPerspective()},
+    "raindrop": {"beads": Beads(), "blobs": Blobs(), "runs": Runs(), "pane": Pane(), "painted": Painted()},
+    "defocus": {"polygon": Polygon(), "depth": Depth(), "gaussian": SoftFocus(), "ring": Ring()},
+    "motion": {"straight": Straight(), "jerk": Jerk(), "zoom-rotate": ZoomRotate(), "moving": Moving()},
+    "camera": CAMERA_FAMILIES,
+    "jpeg": JPEG_FAMILIES,
+}
+UNSEEN: Mapping[str, str] = {  # families that no network is trained on: they tell on `val` what was learnt
+    "haze": "corridor",
+    "rain": "perspective",
+    "raindrop": "painted",
+    "defocus": "ring",
+    "motion": "moving",
+    "camera": "coring",
+}
+ANY = "any"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +100,8 @@ def compose(options: Mapping[str, Mapping[str, Any]]) -> Compose:
 
     Args:
         options: for example ``{"rain": {"level": "heavy"}, "jpeg": {"probability": 0.3, "quality": [30, 90]}}``: name
-            → fields of its class, and ``level`` (a preset to start from) and ``probability`` (1 if not given). They
-            happen in this order.
+            → fields of its class, and ``level`` (a preset to start from), ``family`` (another renderer, or "any") and
+            ``probability`` (1 if not given). They happen in this order.
 
     Raises:
         ConfigError: an unknown name, level or field, or a value that cannot be.
@@ -87,12 +109,16 @@ def compose(options: Mapping[str, Mapping[str, Any]]) -> Compose:
     return Compose(steps=tuple(_step(name, given) for name, given in options.items()))
 
 
-def create_degradation(name: str, *, level: str | None = None, **overrides: Any) -> Degradation:
+def create_degradation(
+    name: str, *, level: str | None = None, family: str | None = None, **overrides: Any
+) -> Degradation:
     """One degradation by name.
 
     Args:
         name: a key of ``DEGRADATIONS``.
         level: one of its presets in ``LEVELS``; None: all the strengths that training wants.
+        family: another renderer of it, a key of ``FAMILIES[name]``; "any": for each image one of all that are trained
+            on, drawn at random, and of overrides only ``scale``; None: the one in ``DEGRADATIONS``.
         **overrides: fields of its class; ranges are pairs (low, high).
 
     Raises:
@@ -104,7 +130,11 @@ def create_degradation(name: str, *, level: str | None = None, **overrides: Any)
     if level is not None and level not in tuple(levels):
         hint = did_you_mean(str(level), levels) if levels else " It has none."
         raise ConfigError(f"Unknown level '{level}' of {name}.{hint}")
-    base: Any = DEGRADATIONS[name] if level is None else levels[level]
+    if family is not None and level is not None:
+        raise ConfigError(f"{name}: levels are of its own renderer; take away 'level' or 'family'")
+    if family == ANY:
+        return _any_family(name, **overrides)
+    base: Any = _renderer(name, family) if level is None else levels[level]
     known = [field.name for field in fields(base)]
     for key in overrides:
         if key not in known:
@@ -116,6 +146,33 @@ def create_degradation(name: str, *, level: str | None = None, **overrides: Any)
     except (ArithmeticError, RuntimeError, ValueError) as error:
         raise ConfigError(f"{name}: {error}") from None
     return degradation
+
+
+def has_lengths(name: str, family: str | None = None) -> bool:
+    """Whether a degradation is measured in pixels, so that larger pictures want a larger ``scale``."""
+    if family == ANY:
+        return True
+    known = FAMILIES.get(name, {}).get(family) if family else DEGRADATIONS.get(name)
+    return known is not None and any(field.name == "scale" for field in fields(known))  # pyright: ignore[reportArgumentType]
+
+
+def _renderer(name: str, family: str | None) -> Degradation:
+    if family is None:
+        return DEGRADATIONS[name]
+    others = FAMILIES.get(name, {})
+    if family not in others:
+        hint = did_you_mean(str(family), others) if others else " It has none."
+        raise ConfigError(f"Unknown family '{family}' of {name}.{hint}")
+    return others[family]
+
+
+def _any_family(name: str, scale: float | None = None, **overrides: Any) -> Families:
+    """All renderers that networks are trained on, each as often as the next."""
+    if overrides:
+        raise ConfigError(f"{name}: '{next(iter(overrides))}' is an option of one family, not of any")
+    others = {key: one for key, one in FAMILIES.get(name, {}).items() if UNSEEN.get(name) != key}
+    families = Families(members={key: (one, 1.0) for key, one in {name: DEGRADATIONS[name], **others}.items()})
+    return families if scale is None else families.scaled(scale)
 
 
 def _like(default: Any, value: Any, name: str) -> Any:

@@ -1,16 +1,17 @@
 """What lossy files lose, by the real codecs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from pellucid.degrade.base import integer
+from pellucid.degrade.base import Degradation, chance, integer, log_uniform
 from pellucid.errors import ConfigError, ImageError
 
 _LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
@@ -64,6 +65,85 @@ class Jpeg:
                 for one, p in zip(image, params, strict=True)
             ]
         )
+
+
+def filed(image: Tensor, files: Sequence[JpegParams | None]) -> Tensor:
+    """Pictures (B, C, H, W) in [0, 1], each as its JPEG gives it back, or as it is where there is none."""
+    written = [Jpeg().apply(one[None], [file])[0] if file else one for one, file in zip(image, files, strict=True)]
+    return torch.stack(written)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JpegTwiceParams:
+    """One image's two files.
+
+    Attributes:
+        first, second: the files.
+        down, across: how far the first file's blocks lie from the second's, in pixels, 0 to 7.
+        resize: side of the first file's picture; the second's is 1.
+    """
+
+    first: JpegParams
+    second: JpegParams
+    down: int
+    across: int
+    resize: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class JpegTwice:
+    """JPEG of a JPEG that was cropped or resized in between: blocks upon blocks, as the web has them.
+
+    Attributes:
+        quality: range of the first file's quality, both ends included.
+        again: range of the second's.
+        resizes: probability that the first was of another size.
+        resize: range of its side, the second's being 1.
+    """
+
+    quality: tuple[int, int] = (10, 90)
+    again: tuple[int, int] = (40, 95)
+    resizes: float = 0.5
+    resize: tuple[float, float] = (0.9, 1.5)
+
+    def __post_init__(self) -> None:
+        _check_range("quality", self.quality, 1, 100)
+        _check_range("again", self.again, 1, 100)
+        if min(self.resize) <= 0:
+            raise ConfigError(f"resize must be above 0, not {self.resize}")
+
+    def sample(self, rng: torch.Generator) -> JpegTwiceParams:
+        """Draw the parameters for one image."""
+        return JpegTwiceParams(
+            first=Jpeg(quality=self.quality).sample(rng),
+            second=Jpeg(quality=self.again).sample(rng),
+            down=integer(rng, 0, 7),
+            across=integer(rng, 0, 7),
+            resize=log_uniform(rng, *self.resize) if chance(rng, self.resizes) else 1.0,
+        )
+
+    def apply(self, image: Tensor, params: Sequence[JpegTwiceParams]) -> Tensor:
+        """Write and read back (B, C, H, W) in [0, 1] twice, clipped and rounded to 8 bits.
+
+        Raises:
+            ImageError: a side is beyond what the format can hold.
+        """
+        before = [_before(one[None], p)[0] for one, p in zip(image, params, strict=True)]
+        return Jpeg().apply(torch.stack(before), [p.second for p in params])
+
+
+def _before(image: Tensor, drawn: JpegTwiceParams) -> Tensor:
+    """A picture (1, C, H, W) as cut from its first file."""
+    height, width = image.shape[2:]
+    margin = (drawn.across, 0, drawn.down, 0)
+    larger = F.pad(image.float(), margin, mode="replicate")
+    size, other = larger.shape[2:], [max(1, round(n * drawn.resize)) for n in larger.shape[2:]]
+    if drawn.resize != 1:
+        larger = F.interpolate(larger, other, mode="bicubic", antialias=True)
+    larger = Jpeg().apply(larger, [drawn.first])
+    if drawn.resize != 1:
+        larger = F.interpolate(larger, size, mode="bicubic", antialias=True)
+    return larger[:, :, -height:, -width:].to(image.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,3 +206,6 @@ def _through(image: Tensor, codec: str, **options: Any) -> Tensor:
 def _check_range(name: str, given: tuple[int, int], low: int, high: int) -> None:
     if min(given) < low or max(given) > high:
         raise ConfigError(f"{name} must be from {low} to {high}, not {given}")
+
+
+JPEG_FAMILIES: Mapping[str, Degradation] = {"twice": JpegTwice()}

@@ -1,13 +1,12 @@
 """Degrading whole photographs."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import torch
 
-from pellucid.degrade.compose import DEGRADATIONS, compose
+from pellucid.degrade.compose import compose, has_lengths
 from pellucid.imaging import Photo, to_depth
 
 USUAL_SIDE = 480  # pixels: the shorter side of pictures for which streaks, drops and shakes have their usual lengths
@@ -33,5 +32,4 @@ def degrade_photo(photo: Photo, options: Mapping[str, Mapping[str, Any]], *, see
 
 
 def _scaled(name: str, given: Mapping[str, Any], scale: float) -> dict[str, Any]:
-    has_lengths = name in DEGRADATIONS and any(field.name == "scale" for field in fields(DEGRADATIONS[name]))  # pyright: ignore[reportArgumentType]
-    return {"scale": scale, **given} if has_lengths else dict(given)
+    return {"scale": scale, **given} if has_lengths(name, given.get("family")) else dict(given)

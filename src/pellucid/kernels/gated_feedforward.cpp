@@ -109,7 +109,9 @@ class Source {
                      patches + size_t(i) * s.patch() + tap * some);
             copy(normalised(y, first + i, left), s.dim, pixel(i));
         }
-        partial.apply(patches, s.patch(), wide, [&](int i, int c, Vec v) { write(pixel(i) + c, v, some - c); });
+        partial.apply(patches, s.patch(), wide, [&](int i, int c, Vec v) {
+            if (c < some) write(pixel(i) + c, v, some - c);  // padding may be a vector of its own
+        });
     }
 
     static void copy(const float* from, int count, float* to) {

@@ -24,7 +24,7 @@ def create_network(name: str, **overrides: Any) -> nn.Module:
     """Build an untrained network, in training mode, by the name of a published size.
 
     Args:
-        name: ``"ast-t"``, ``"ast-b"``, ``"astv2-s"``, ``"astv2-l"`` or ``"restormer"``.
+        name: ``"ast-t"``, ``"ast-b"``, ``"ast-m"``, ``"astv2-s"``, ``"astv2-l"`` or ``"restormer"``.
         **overrides: fields of that family's config, for example ``depths=(1,) * 9``.
 
     Returns:

@@ -63,6 +63,8 @@ class DataConfig(_Strict):
             colour learns black and white as well; with ``degrade``.
         retouch: share of clean photographs whose tones are changed first, by ``augment.retouched``: what people do to
             theirs is no haze; with ``degrade``.
+        shrink: half of the crops of clean photographs are shrunk by a whole factor of up to this, and show that much
+            more of the scene; with ``degrade``.
         decoys: what looks like a degradation and is none, such as blades of grass beside rain: done to clean
             photographs before ``degrade``, and part of what is to come out; as ``degrade``, and with it.
         longest: photographs are shrunk to this longer side, and so are those that the weights will restore: for what
@@ -83,6 +85,7 @@ class DataConfig(_Strict):
     grey: bool = False
     desaturate: float = 0.0
     retouch: float = 0.0
+    shrink: int = 1
     decoys: Degradations = field(default_factory=dict[str, dict[str, Any]])
     longest: int | None = None
     cache_gb: float = 4.0
@@ -91,13 +94,14 @@ class DataConfig(_Strict):
 
     def __post_init__(self) -> None:
         _expand_home(self, "train", "val")
-        _at_least(self, 1, "val_crop", "longest")
+        _at_least(self, 1, "val_crop", "longest", "shrink")
         _at_least(self, 0, "desaturate", "retouch", "cache_gb", "workers")
         for name in ("desaturate", "retouch"):
             if getattr(self, name) > 1:
                 raise ConfigError(f"{name} must be at most 1, not {getattr(self, name)}")
-        for name in ("desaturate", "retouch", "decoys", "longest"):
-            if getattr(self, name) and self.degrade is None:
+        for name in ("desaturate", "retouch", "shrink", "decoys", "longest"):
+            asked = self.shrink > 1 if name == "shrink" else getattr(self, name)
+            if asked and self.degrade is None:
                 raise ConfigError(f"data.{name} is for clean photographs, not for pairs")
         if self.workers is not None and self.workers > MOST_WORKERS:
             raise ConfigError(f"workers must be at most {MOST_WORKERS}, not {self.workers}")

@@ -40,6 +40,7 @@ def open_source(config: TrainConfig, device: torch.device) -> Source:
             device,
             desaturate=data.desaturate,
             retouch=data.retouch,
+            shrink=data.shrink,
             decoys=compose(data.decoys),
         )
     for patch in {stage.patch for stage in config.stages}:

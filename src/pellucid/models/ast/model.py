@@ -55,7 +55,9 @@ class ASTConfig:
 
     Attributes:
         channels: of the image, in and out.
-        embed_dim: width C at full resolution.
+        embed_dim: width C of the first level.
+        stem: side s of the squares of pixels that are embedded together, 1 in the paper. The first level then has
+            1/s of the image's resolution: s² times fewer positions, for a width that can be s times as large.
         depths: blocks in each of 9 stages: encoder 0-3, bottleneck, decoder 0-3.
         num_heads: of the 5 stages with attention: bottleneck, decoder 0-3. The paper's nine numbers are
             accepted too; the encoder's four, which nothing uses, are dropped.
@@ -74,6 +76,7 @@ class ASTConfig:
 
     channels: int = 3
     embed_dim: int = 32
+    stem: int = 1
     depths: tuple[int, ...] = (1, 2, 8, 8, 2, 8, 8, 2, 1)
     num_heads: tuple[int, ...] = (16, 16, 8, 4, 2)
     window_sizes: tuple[int, ...] = (8, 8, 8, 8, 8)
@@ -90,6 +93,7 @@ class ASTConfig:
             object.__setattr__(self, "num_heads", self.num_heads[LEVELS:])
         require(self.channels >= 1, f"channels must be at least 1, not {self.channels}")
         require(self.embed_dim >= 4, f"embed_dim must be at least 4, not {self.embed_dim}")
+        require(self.stem >= 1, f"stem must be at least 1, not {self.stem}")
         require(len(self.depths) == 9 and min(self.depths) >= 1, f"depths must be 9 counts ≥ 1: {self.depths}")
         require(len(self.num_heads) == 5, f"num_heads must list 5 (or the paper's 9) stages: {self.num_heads}")
         require(
@@ -135,18 +139,18 @@ class ASTConfig:
 class AST(nn.Module):
     """Images (B, C, H, W), any H, W ≥ 1, nominally in [0, 1] → restored images of the same size, unclamped."""
 
-    stride = 2**LEVELS  # H and W are padded by reflection to multiples of this
-
     def __init__(self, config: ASTConfig) -> None:
         super().__init__()
         self.config = config
+        self.stride = config.stem * 2**LEVELS  # H and W are padded by reflection to multiples of this
         # tiles that start at multiples of this are cut into the same windows as the whole image
         self.alignment = self.stride * max(config.window_sizes)
         dim, depths = config.embed_dim, config.depths
         widths = [dim * 2**level for level in range(LEVELS)]
         encoder_drops, bottleneck_drops, decoder_drops = _drop_path_rates(config)
 
-        self.embed = nn.Conv2d(config.channels, dim, 3, padding=1)
+        # 3×3 squares of stem² pixels: a space-to-depth and a 3×3 convolution in one
+        self.embed = nn.Conv2d(config.channels, dim, 3 * config.stem, stride=config.stem, padding=config.stem)
         self.encoder = nn.ModuleList(
             _encoder_stage(config, width, drops) for width, drops in zip(widths, encoder_drops, strict=True)
         )
@@ -160,14 +164,14 @@ class AST(nn.Module):
             _attention_stage(config, 1 + level, depths[LEVELS + 1 + level], decoder_drops[level])
             for level in range(LEVELS)
         )
-        self.output = nn.Conv2d(2 * dim, config.channels, 3, padding=1)
+        self.output = nn.Conv2d(2 * dim, config.channels * config.stem**2, 3, padding=1)
         self.apply(_initialise)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.decode(image, *self.encode(image))
 
     def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """What the bottleneck makes of an image, (B, 16C, H/16, W/16), and the features of the encoder's stages.
+        """What the bottleneck makes of an image, (B, 16C, H/stride, W/stride), and the features of the encoder.
 
         H and W are rounded up to multiples of ``stride``.
         """
@@ -185,7 +189,7 @@ class AST(nn.Module):
         """The image restored, from what ``encode`` makes of it; empties ``skips``, for memory's sake."""
         for upsample, stage in zip(self.upsample, self.decoder, strict=True):
             x = stage(torch.cat([upsample(x), skips.pop()], dim=1), owned=True)
-        residual = self.output(x)
+        residual = F.pixel_shuffle(self.output(x), self.config.stem)
         return image + residual[..., : image.shape[-2], : image.shape[-1]]
 
 

@@ -78,7 +78,7 @@ def infer_config(state: State) -> Inferred:
         *(f"decoder.{i}" for i in range(LEVELS)),
     ]
     attentive = stages[LEVELS:]
-    embed_dim, channels = state["embed.weight"].shape[:2]
+    embed_dim, channels, side, _ = state["embed.weight"].shape
     attention = _attention_kind(state)
     if attention in ("assa", "swin"):
         tables = [state[f"{stage}.0.attention.bias_table"].shape for stage in attentive]
@@ -93,6 +93,7 @@ def infer_config(state: State) -> Inferred:
     config = ASTConfig(
         channels=channels,
         embed_dim=embed_dim,
+        stem=side // 3,
         depths=tuple(count_blocks(state, stage) for stage in stages),
         num_heads=heads,
         window_sizes=windows,
@@ -152,6 +153,9 @@ FAMILY = Family(
     variants={
         "ast-t": ASTConfig(embed_dim=16, depths=(2,) * 9),
         "ast-b": ASTConfig(),
+        "ast-m": ASTConfig(  # ours, at half the resolution
+            stem=2, depths=(1,) * 8 + (2,), ffn_ratio=1.0, drop_path=0.0
+        ),
     },
     renaming=RENAMING,
     from_official=from_official,

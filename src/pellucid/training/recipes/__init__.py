@@ -30,6 +30,7 @@ def _by_name(*recipes: Recipe) -> dict[str, Recipe]:
 
 
 RECIPES = _by_name(
+    ours.shared,
     ours.denoise,
     ours.denoise_real,
     ours.derain,

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pellucid.degrade.compose import UNSEEN
 from pellucid.training.config import DataConfig, Degradations, NetworkConfig, OptimizerConfig, Stage, TrainConfig
 
 NETWORK = {
@@ -42,6 +43,48 @@ NO_RAIN: dict[str, Any] = {  # streaks in all directions, of the colours of the 
 }
 MIDDLE = 128  # validation sees the middle of each photo
 MANY_KERNELS = (Stage(patch=64, batch=16, iterations=4000), Stage(patch=128, batch=4, iterations=1500))
+
+
+def shared(train: Path, val: Path | None, out: Path) -> TrainConfig:
+    """Everything at once: what every task's network starts from, and the bundled ``ast-m-any``.
+
+    Each thing happens to an image by itself, so that a sample has one or two of them and one in eight has none. All but
+    Gaussian noise come from unlike renderers; validation has families that training does not.
+
+    Command: ``pellucid train shared --data PHOTOS --val OTHER_PHOTOS``.
+    Expected: to be measured. Not seen by us.
+    """
+    everything = ("haze", "rain", "raindrop", "defocus", "motion", "camera")
+    often = {"haze": 0.18, "rain": 0.22, "raindrop": 0.2, "defocus": 0.12, "motion": 0.12, "camera": 0.25}
+    degrade: Degradations = {name: {"family": "any", "probability": often[name]} for name in everything}
+    degrade |= {"gaussian": {"low": 0, "high": 50, "grey": 0.25, "probability": 0.2}}
+    degrade |= {"jpeg": {"family": "any", "probability": 0.5}}
+    unseen = {name: {name: {"family": UNSEEN[name]}} for name in everything}
+    mixed: dict[str, Degradations] = {
+        "rain-haze": {"haze": {"level": "light"}, "rain": {"level": "medium"}},
+        "rain-raindrop": {"rain": {"level": "drizzle"}, "raindrop": {"level": "few"}},
+        "haze-camera": {"haze": {"level": "medium"}, "camera": {"level": "light"}},
+    }
+    single: dict[str, Degradations] = {
+        "sigma25": {"gaussian": {"low": 25, "high": 25}},
+        "rain-any": {"rain": {"family": "any"}},
+        "clean": {"jpeg": {"probability": 0}},
+    }
+    data = _clean(train, val, degrade, single | unseen | mixed, desaturate=0.1, retouch=0.3, shrink=4)
+    return TrainConfig(
+        task="any",
+        network=NetworkConfig(name="ast-m"),
+        data=data,
+        out=out,
+        stages=(Stage(patch=128, batch=8, iterations=40000),),
+        # at 1e-3 gradients leapt in the first steps
+        optimizer=OptimizerConfig(
+            lr=6e-4, min_lr=1e-6, warmup=300, hold=30000, weight_decay=0.02, betas=(0.9, 0.99), clip_norm=0.5
+        ),
+        # an absolute error learns from every image alike; a few decibels make it exact where little is wrong
+        loss={"charbonnier": 1.0, "psnr": 0.005},
+        every=1000,
+    )
 
 
 def denoise(train: Path, val: Path | None, out: Path) -> TrainConfig:
@@ -185,6 +228,7 @@ def _clean(
     crop: int | None = MIDDLE,
     desaturate: float = 0.0,
     retouch: float = 0.0,
+    shrink: int = 1,
     decoys: Degradations | None = None,
     longest: int | None = None,
 ) -> DataConfig:
@@ -196,6 +240,7 @@ def _clean(
         val_crop=crop,
         desaturate=desaturate,
         retouch=retouch,
+        shrink=shrink,
         decoys=decoys or {},
         longest=longest,
     )

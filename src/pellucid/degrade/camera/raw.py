@@ -9,14 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pellucid.degrade.base import chance, integer, log_uniform, normal_like, per_image, seed, uniform
-from pellucid.degrade.compression import Jpeg, JpegParams
+from pellucid.degrade.camera.filters import luma, smooth
+from pellucid.degrade.compression import Jpeg, JpegParams, filed
 
 # A typical matrix from white-balanced camera colours to linear sRGB; rows sum to 1, so that grey stays grey.
 _CAMERA_TO_SRGB = torch.tensor([[1.65, -0.55, -0.10], [-0.20, 1.45, -0.25], [0.0, -0.50, 1.50]])
 _CROSS = torch.tensor([[0.0, 1.0, 0.0], [1.0, 4.0, 1.0], [0.0, 1.0, 0.0]])
 _SQUARE = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]])
-_LUMA = (0.299, 0.587, 0.114)
-_SMOOTHING_RADIUS = 6
 
 
 def to_linear(srgb: Tensor) -> Tensor:
@@ -124,12 +123,8 @@ class CameraNoise:
         added = _process(raw + noise, params) - _process(raw, params)
         added = _filtered(added, params)
         if image.shape[1] == 1:
-            added = _luma(added)
-        noisy = (image + added).clamp(0, 1)
-        for i, p in enumerate(params):
-            if p.jpeg:
-                noisy[i] = Jpeg().apply(noisy[i : i + 1], [p.jpeg])[0]
-        return noisy
+            added = luma(added)
+        return filed((image + added).clamp(0, 1), [p.jpeg for p in params])
 
 
 CAMERA_NOISE_LEVELS: Mapping[str, CameraNoise] = {
@@ -188,24 +183,11 @@ def _interpolated(values: Tensor, present: Tensor, taps: Tensor) -> Tensor:
 
 def _filtered(noise: Tensor, params: Sequence[CameraNoiseParams]) -> Tensor:
     """What the camera's own noise filter and sharpening leave of the noise (B, 3, H, W)."""
-    luma = _luma(noise)
-    chroma = _smooth(noise - luma, [p.chroma_smoothing for p in params])
-    luma = _smooth(luma, [p.luma_smoothing for p in params])
-    fine = luma - _smooth(luma, [1.0] * len(params))
-    return luma + chroma + per_image([p.sharpening for p in params], noise) * fine
-
-
-def _smooth(values: Tensor, sigmas: Sequence[float]) -> Tensor:
-    """Gaussian filter of (B, C, H, W), each picture with its own standard deviation in pixels."""
-    batch, channels, height, width = values.shape
-    places = torch.arange(-_SMOOTHING_RADIUS, _SMOOTHING_RADIUS + 1)
-    taps = (-0.5 * (places / torch.tensor(sigmas).clamp(min=1e-3)[:, None]) ** 2).exp()
-    taps = (taps / taps.sum(1, keepdim=True)).to(values).repeat_interleave(channels, 0)[:, None]
-    margin = _SMOOTHING_RADIUS
-    planes = values.reshape(1, batch * channels, height, width)
-    planes = F.conv2d(F.pad(planes, (margin,) * 2 + (0, 0), "replicate"), taps[:, :, None], groups=batch * channels)
-    planes = F.pad(planes, (0, 0) + (margin,) * 2, "replicate")
-    return F.conv2d(planes, taps[..., None], groups=batch * channels).reshape_as(values)
+    bright = luma(noise)
+    chroma = smooth(noise - bright, [p.chroma_smoothing for p in params])
+    bright = smooth(bright, [p.luma_smoothing for p in params])
+    fine = bright - smooth(bright, [1.0] * len(params))
+    return bright + chroma + per_image([p.sharpening for p in params], noise) * fine
 
 
 def _contrast(srgb: Tensor, exponents: Sequence[float]) -> Tensor:
@@ -227,9 +209,3 @@ def _matrices(params: Sequence[CameraNoiseParams]) -> Tensor:
 def _gains(params: Sequence[CameraNoiseParams], like: Tensor) -> Tensor:
     gains = [(p.gain * p.white_balance[0], p.gain, p.gain * p.white_balance[1]) for p in params]
     return torch.tensor(gains, device=like.device, dtype=like.dtype)[:, :, None, None]
-
-
-def _luma(colour: Tensor) -> Tensor:
-    """Brightness (B, 1, H, W) by the weights of Rec. 601, as JPEG has it."""
-    weights = torch.tensor(_LUMA, device=colour.device, dtype=colour.dtype)[:, None, None]
-    return (colour * weights).sum(1, keepdim=True)

@@ -13,8 +13,8 @@ from pellucid.errors import ConfigError
 
 STEEPEST_ANGLE = 75.0  # of a streak from the vertical: it is painted row by row
 SIGMA_PER_WIDTH = 1 / math.sqrt(8 * math.log(2))  # of a Gaussian of this full width at half its height
-THINNEST_SIGMA = 0.45  # a thinner Gaussian falls between the pixels
-POINTS_AT_ONCE = 2**22  # bounds the memory of painting, at some 50 bytes each
+THINNEST_SIGMA = 0.65  # a thinner Gaussian falls between the pixels: what is slanted becomes a row of dots
+POINTS_AT_ONCE = 2**16  # painted together: their values then stay in a core's cache
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Haze, fog and smoke: light lost on its way to the camera, and airlight scattered into it."""
+"""Haze over an invented depth, and smoke in a room: Koschmieder's law with everything drifting."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pellucid.degrade.base import chance, per_image, seed, uniform
+from pellucid.degrade.base import chance, seed, uniform
 from pellucid.degrade.camera import to_linear, to_srgb
 from pellucid.degrade.fields import Window, sample_window, scene_axes, smooth_noise
+from pellucid.degrade.haze.guided import guided, reduced
 
 _GUIDE_SIDE = 64
-_GUIDE_RADIUS = 3
 _REGION_SIDE = 96  # pixels of the copy in which a picture is taken apart
 _REGIONS = 12
 _PLACE = 0.7  # weight of a place, in sides of the picture, beside colours in [0, 1]
@@ -143,10 +143,13 @@ class Haze:
         """Veil (B, C, H, W) in [0, 1]; a grey picture sees grey haze."""
         transmission = self.transmission(image, params).to(image.dtype)
         airlight = self.airlight(image, params).to(image.dtype)
-        light = to_linear(airlight)
-        mixed_as_srgb = airlight + (image - airlight) * transmission
-        mixed_as_light = to_srgb(light + (to_linear(image) - light) * transmission)
-        return torch.where(per_image([p.linear_light for p in params], image) > 0, mixed_as_light, mixed_as_srgb)
+        hazy = airlight + (image - airlight) * transmission
+        as_light = [i for i, p in enumerate(params) if p.linear_light]
+        if as_light:
+            light = to_linear(airlight[as_light])
+            mixed = light + (to_linear(image[as_light]) - light) * transmission[as_light]
+            hazy[as_light] = to_srgb(mixed)
+        return hazy
 
     def transmission(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
         """The share t of light that arrives, (B, 1, H, W) float32 in (0, 1], for pictures (B, C, H, W)."""
@@ -167,7 +170,8 @@ class Haze:
         ground = 1 / (1 + 8 * below)
         wall = (4 * ((x - 0.5) * slant.cos() + (y - 0.5) * slant.sin())).sigmoid()
         hills = (2 * smooth_noise([p.seed + 2 for p in params], y, x, cells=2, octaves=2)).sigmoid()
-        objects = _snap((6 * smooth_noise([p.seed + 3 for p in params], y, x, cells=5)).sigmoid(), image)
+        objects = (6 * smooth_noise([p.seed + 3 for p in params], y, x, cells=5)).sigmoid()[:, None]
+        objects = guided(reduced(objects, _GUIDE_SIDE), image)[:, 0]
         regions = _regions([p.seed + 4 for p in params], image)
         shares = torch.tensor([p.shape for p in params], device=image.device)[:, :, None, None]
         depth = sum(shares[:, i] * layout for i, layout in enumerate((ground, wall, hills, objects, regions)))
@@ -185,12 +189,12 @@ class Haze:
             here, there = here.mean(1, keepdim=True), there.mean(1, keepdim=True)
         airlight = here + (there - here) * aside
         outdoors = (airlight * self._exposure(image, params)).clamp(max=1)
-        in_a_room = [float(any(p.around)) for p in params]
-        if not any(in_a_room):
-            return outdoors
-        tint = airlight / airlight.amax(1, keepdim=True)
-        room = (tint * to_srgb(_light_around(image, params))).clamp(max=1)
-        return torch.where(_numbers(in_a_room, image) > 0, room, outdoors)
+        in_a_room = [i for i, p in enumerate(params) if any(p.around)]
+        if in_a_room:
+            tint = (airlight / airlight.amax(1, keepdim=True))[in_a_room]
+            around = _light_around(image[in_a_room], [params[i] for i in in_a_room])
+            outdoors[in_a_room] = (tint * to_srgb(around)).clamp(max=1)
+        return outdoors
 
     def _exposure(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
         """By how much the haze is brighter (B, 1, 1, 1) than its colours say."""
@@ -243,20 +247,6 @@ def _colour(brightness: float, tint: float) -> tuple[float, float, float]:
     return unit * (1 + tint), unit * (1 + 0.2 * tint), unit * (1 - tint)
 
 
-def _snap(field: Tensor, image: Tensor) -> Tensor:
-    """Let the steps of a field (B, H, W) in [0, 1] follow the edges of a picture: the fast guided filter."""
-    guide, field = image.float().mean(1, keepdim=True), field[:, None]
-    height, width = guide.shape[2:]
-    shrink = max(1.0, max(height, width) / _GUIDE_SIDE)
-    small = (max(1, round(height / shrink)), max(1, round(width / shrink)))
-    g, f = F.interpolate(guide, small, mode="area"), F.interpolate(field, small, mode="area")
-    g_mean, f_mean = _box(g), _box(f)
-    slope = (_box(g * f) - g_mean * f_mean) / (_box(g * g) - g_mean**2 + 2e-3)
-    offset = f_mean - slope * g_mean
-    slope, offset = (F.interpolate(_box(a), (height, width), mode="bilinear") for a in (slope, offset))
-    return (slope * guide + offset).clamp(0, 1)[:, 0]
-
-
 def _regions(seeds: Sequence[int], image: Tensor) -> Tensor:
     """Take pictures (B, C, H, W) apart, and put each part at a distance of its own: (B, H, W) in [0, 1].
 
@@ -278,11 +268,8 @@ def _regions(seeds: Sequence[int], image: Tensor) -> Tensor:
     gaps = torch.cdist(points.mT, torch.stack(chosen).mT)
     parts = (-(gaps**2) / _BLUR).softmax(-1).mT.reshape(-1, _REGIONS, *small)
     for _ in range(2):  # what is thin, such as the rim between two parts, goes to the parts around it
-        parts = F.avg_pool2d(parts, 5, 1, 2, count_include_pad=False) ** 2
+        parts = F.avg_pool2d(parts, (5, 1), 1, (2, 0), count_include_pad=False)
+        parts = F.avg_pool2d(parts, (1, 5), 1, (0, 2), count_include_pad=False) ** 2
         parts = parts / parts.sum(1, keepdim=True)
     depth = (parts * torch.stack(distances).to(image.device)[:, :, None, None]).sum(1, keepdim=True)
     return F.interpolate(depth, (height, width), mode="bilinear")[:, 0]
-
-
-def _box(values: Tensor) -> Tensor:
-    return F.avg_pool2d(values, 2 * _GUIDE_RADIUS + 1, 1, _GUIDE_RADIUS, count_include_pad=False)

@@ -9,15 +9,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.degrade.base import log_uniform, per_image, seed, uniform
-from pellucid.degrade.blur import DefocusBlur, DefocusBlurParams, convolve, defocus_kernels
+from pellucid.degrade.blur import DefocusBlur, DefocusBlurParams, convolve, defocus_kernels, gaussian_blur
 from pellucid.degrade.camera import to_linear, to_srgb
+from pellucid.degrade.raindrop.refraction import displaced, slope
+from pellucid.degrade.raindrop.stamping import alike
 from pellucid.errors import ConfigError
 
 LARGEST = 2.5  # radius of the largest drops beside the typical one
 REACH = 2.3  # half the side of what is painted for a drop, beside its radius: a sliding drop is long
 OUTLINE_WAVES = (2, 3, 4)  # around the rim of a drop, each fainter than the one before: tension smooths it
 SCENE_SHRINK = 6  # drops show the scene several times smaller: they are given it smaller, against aliasing
-POINTS_AT_ONCE = 2**22  # bounds the memory of painting, at some 50 bytes each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,7 @@ class Raindrops:
         mask = water.clamp(0, 1)  # the slope at the rim is about 1: this softens it over a pixel
         light = to_linear(image)
         typical = to_linear(image.mean((2, 3), keepdim=True))  # lamps at night hardly raise it, unlike the mean light
-        drops = mask * _seen_in_drops(light, _slope(water), typical, params)
+        drops = mask * _seen_in_drops(light, slope(water), typical, params)
 
         aperture = defocus_kernels([p.lens for p in params]).to(image.device)
         blurred = convolve(torch.cat((mask, drops), 1).float(), aperture).clamp_min(0).to(image.dtype)
@@ -170,14 +171,11 @@ def _refracted(image: Tensor, offset: Tensor) -> Tensor:
     """The scene (B, C, H, W), looked up ``offset`` (B, 2, H, W) pixels in x and y away, mirrored beyond the border."""
     height, width = image.shape[2:]
     small = F.interpolate(image, (-(-height // SCENE_SHRINK), -(-width // SCENE_SHRINK)), mode="area")
-    x = (2 * torch.arange(width, device=image.device) + 1 + 2 * offset[:, 0]) / width - 1
-    y = (2 * torch.arange(height, device=image.device)[:, None] + 1 + 2 * offset[:, 1]) / height - 1
-    grid = torch.stack((x, y), 3).to(image.dtype)
-    return F.grid_sample(small, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return displaced(small, offset)
 
 
 def _draw(image: Tensor, params: Sequence[RaindropsParams]) -> Tensor:
-    """All drops (N, 13) of the batch, the tallest first."""
+    """All drops (N, 13) of the batch."""
     height, width = image.shape[2:]
     drops: list[Tensor] = []
     for index, p in enumerate(params):
@@ -205,8 +203,7 @@ def _draw(image: Tensor, params: Sequence[RaindropsParams]) -> Tensor:
             *(2 * math.pi * phase for phase in phases),
         )
         drops.append(torch.stack(columns, 1))
-    every = torch.cat(drops)
-    return every[every[:, 3].argsort(descending=True)]
+    return torch.cat(drops)
 
 
 def _paint(drops: Tensor, image: Tensor) -> Tensor:
@@ -216,12 +213,9 @@ def _paint(drops: Tensor, image: Tensor) -> Tensor:
     """
     batch, _, height, width = image.shape
     canvas = torch.zeros(batch * height * width + 1, device=image.device)  # the first is for all points outside
-    while len(drops):
-        reach = math.ceil(REACH * drops[0, 3].item())
-        some = max(1, POINTS_AT_ONCE // (2 * reach + 1) ** 2)
-        place, value = _points(drops[:some], reach, height, width)
+    for some, reach in alike(REACH * drops[:, 3]):
+        place, value = _points(drops[some], reach, height, width)
         canvas.scatter_reduce_(0, place.flatten(), value.flatten(), "amax")
-        drops = drops[some:]
     return canvas[1:].view(batch, 1, height, width).to(image.dtype)
 
 
@@ -252,33 +246,7 @@ def _joined(water: Tensor, radii: Sequence[float]) -> Tensor:
     sigmas = [0.15 * radius for radius in radii]
     # a rim of slope 1, blurred, is as high as the mean of the positive half of a Gaussian
     raised = per_image([sigma / math.sqrt(2 * math.pi) for sigma in sigmas], water)
-    return (_blur(water, sigmas) - raised).clamp_min(0)
-
-
-def _slope(water: Tensor) -> Tensor:
-    """Slope (B, 2, H, W) of the water in x and y, by central differences; at most 1."""
-    padded = F.pad(water, (1, 1, 1, 1), mode="replicate")
-    along_x = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
-    along_y = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
-    return (torch.cat((along_x, along_y), 1) / 2).clamp(-1, 1)
-
-
-def _blur(image: Tensor, sigmas: Sequence[float]) -> Tensor:
-    """Gaussian blur of (B, C, H, W), each image by its own sigma in pixels; nothing spreads beyond 3 sigmas.
-
-    Added tap by tap: a convolution rounds differently with the batch, and may use TF32.
-    """
-    reach = math.ceil(3 * max(sigmas))
-    taps = torch.arange(-reach, reach + 1, device=image.device)
-    sigma = per_image(sigmas, image).clamp_min(1e-3)
-    weights = (-0.5 * (taps / sigma).square()).exp() * (taps.abs() <= 3 * sigma)
-    weights = (weights / weights.sum(3, keepdim=True)).split(1, 3)  # of (B, 1, 1, 1)
-    for axis, sides in ((3, (reach, reach, 0, 0)), (2, (0, 0, reach, reach))):
-        padded = F.pad(image, sides, mode="replicate")
-        image = torch.zeros_like(image)
-        for tap, weight in enumerate(weights):
-            image.addcmul_(weight, padded.narrow(axis, tap, image.shape[axis]))
-    return image
+    return (gaussian_blur(water, sigmas) - raised).clamp_min(0)
 
 
 RAINDROP_LEVELS: dict[str, Raindrops] = {

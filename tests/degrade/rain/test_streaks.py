@@ -6,6 +6,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from pellucid.degrade.rain import RAIN_LEVELS, RainStreaks
+from pellucid.degrade.rain.streaks import RainLayer, RainStreaksParams
 from pellucid.errors import ConfigError
 
 
@@ -106,3 +107,18 @@ def test_the_seed_places_the_streaks() -> None:
 def test_level_rain_is_refused() -> None:
     with pytest.raises(ConfigError, match="75"):
         RainStreaks(angle=(0.0, 90.0))
+
+
+@pytest.mark.parametrize("angle", [-50.0, -12.0, 6.0, 30.0])
+def test_a_thin_slanted_streak_is_a_line_and_no_row_of_dots(angle: float) -> None:
+    thin = RainLayer(angle=angle, angle_spread=0.0, length=400.0, width=0.8, brightness=0.9, density=10.0)  # just one
+    params = [RainStreaksParams(layers=(thin,), screen=0.0, tint=0.0, veil=0.0, gusts=0.0, seed=i) for i in range(16)]
+    streaks = (RainStreaks().apply(grey(16, side=100), params) - grey(16, side=100))[:, 0].amax(2)
+    crossing = [rows[rows > rows.max() / 3] for rows in streaks if rows.max() > 0.05]
+    dips = [
+        rows[i] / min(rows[i - 10 : i].max(), rows[i + 1 : i + 11].max())
+        for rows in crossing
+        for i in range(10, len(rows) - 10)
+    ]
+    assert len(dips) > 100
+    assert min(dips) > 0.65
