@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.imaging.color import to_depth
-
 _STEPS = 65536
 _GRID = np.linspace(0, 1, _STEPS)
 # Greatest distance between a pixel and what sRGB would have in its place: gamma 2.2 has 0.033, video's curve 0.061,
@@ -53,17 +51,12 @@ class Encoding:
                 working[:, :, channel] = _forth(values, curve)
         return working
 
-    def from_working(self, working: NDArray[np.float32], source: NDArray[Any]) -> NDArray[Any]:
-        """Give restored values (H, W, C) the profile's encoding, and the depth that they had.
-
-        Args:
-            working: what became of ``to_working(source)``.
-            source: the pixels as they were; where nothing became of them, they come back bit by bit.
-        """
+    def from_working(self, working: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give values (H, W, C) their own encoding back, nominally in [0, 1]."""
         pixels = np.empty(working.shape, np.float32)
         for channel, curve in enumerate(self.curves):
             pixels[:, :, channel] = _back(working[:, :, channel], curve)
-        return np.where(working == self.to_working(source), source, to_depth(pixels, source.dtype))
+        return pixels
 
 
 @lru_cache(maxsize=8)

@@ -13,8 +13,8 @@ MOST_ROWS = 256
 
 
 def rows_at_once(height: int, width: int) -> Iterator[slice]:
-    """Spans of a picture's rows, top to bottom, of few enough pixels to be held as floats; all but the last even."""
-    step = min(max(PIXELS_AT_ONCE // max(width, 1) // 2 * 2, 2), MOST_ROWS)
+    """Spans of a picture's rows, top to bottom, few enough pixels to be held as floats, each from a multiple of 8 on."""
+    step = min(max(PIXELS_AT_ONCE // max(width, 1) // 8 * 8, 8), MOST_ROWS)
     for top in range(0, height, step):
         yield slice(top, min(top + step, height))
 
@@ -69,7 +69,8 @@ class Streamed:
             pieces = [*pieces, piece] if end > top else []
         if end >= self.shape[0]:
             next(self._coming, None)  # whoever makes them may have something to say in the end
-        self._held = np.concatenate(pieces)[top - end :] if end > top else self._held[:0]
+        held = np.concatenate(pieces) if len(pieces) > 1 else pieces[0] if pieces else self._held
+        self._held = held[top - end :] if end > top else held[:0]
         self._top = top
         return self._held[: bottom - top, columns]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.imaging import Encoding
+from pellucid.imaging import Encoding, to_depth
 from pellucid.imaging.strips import Strips, write_strips
 from pellucid.inference.guard import Watch
 from pellucid.inference.restorer import OnTile, Restorer
@@ -66,7 +66,10 @@ def _restored(restorer: Restorer, strips: Strips, on_tile: OnTile | None, watch:
         return
     for top, rows in restorer.restore_rows(seen, share=share, on_tile=on_tile, watch=watch):
         place = slice(top, top + len(rows))
-        rows = rows if encoding is None else encoding.from_working(rows, strips[place])
+        if encoding is not None:
+            source = strips[place]
+            same = rows == encoding.to_working(source)
+            rows = np.where(same, source, to_depth(encoding.from_working(rows), source.dtype))
         yield _with_alpha(rows, strips, place)
 
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pellucid.errors import ConfigError, ImageError, RestoreError
-from pellucid.imaging import Encoding, Photo, fill_transparent, shrink, to_depth, to_float
-from pellucid.imaging.rows import rows_at_once
-from pellucid.imaging.strips import Rows
+from pellucid.imaging import Frame, Photo, shrink, to_depth, to_float
+from pellucid.imaging.rows import Rows, Streamed, rows_at_once
 from pellucid.inference.backends import FILES, Forward, autocast, eager, open_backend, resolve, resolve_precision
 from pellucid.inference.guard import HARMLESS, Box, Watch, find_problem
 from pellucid.inference.overview import carry_over
+from pellucid.inference.shown import Shown
 from pellucid.inference.tilesize import SMALLEST_TILE, TileSizes
 from pellucid.inference.tiling import Axis, Span, cover
 from pellucid.kernels.dispatch import has_kernels
@@ -81,31 +81,46 @@ class Restorer:
         self._forward = open_backend(self.backend, self.network, self._device, self.precision)
 
     def restore(self, photo: Photo, *, on_tile: OnTile | None = None, watch: Watch | None = None) -> Photo:
-        """Restore a photograph; all but its pixels is carried over, transparency untouched.
+        """Restore a photograph in memory; as ``restore_frame``, but done when it returns."""
+        return Photo.of(self.restore_frame(photo, on_tile=on_tile, watch=watch))
 
-        The network sees pixels encoded for the eye, whatever the profile's tone curve (``imaging.Encoding``), and below
-        full transparency the colours of what is seen nearby. A tile whose result cannot be believed
-        (``guard.find_problem``) is computed again in float32, then in smaller pieces; what then is still wrong stays
-        as it was in the input, with a warning.
+    def restore_frame(self, frame: Frame, *, on_tile: OnTile | None = None, watch: Watch | None = None) -> Frame:
+        """Restore a picture of any size; all but its pixels is carried over, transparency untouched.
+
+        It is judged at once (see ``judge``), and restored as the result's rows are asked for, top to bottom, with memory
+        for a few rows of tiles only; asking for the last one ends the ``watch``.
+
+        The network sees what ``Shown`` shows of it. A tile whose result cannot be believed (``guard.find_problem``) is
+        computed again in float32, then in smaller pieces; what then is still wrong stays as it was in the input, with a
+        warning.
 
         Args:
-            photo: of any size and depth.
+            frame: of any depth; its rows are asked for again and again, from top to bottom.
             on_tile: called with the number of pixels finished, as they are.
             watch: is told about the tiles.
 
+        Returns:
+            The same frame where nothing is to be mended.
+
         Raises:
-            RestoreError: memory does not suffice for the smallest tile, or no tile at all could be restored.
+            ImageError: floats that are infinite or undefined.
+            RestoreError: memory does not suffice for the smallest tile, or no tile at all could be restored; now, or
+                when rows are asked for.
         """
-        seen = photo.pixels if photo.alpha is None else fill_transparent(photo.pixels, photo.alpha)
-        encoding = Encoding.of(photo.icc, photo.channels)
-        if encoding is None:
-            restored = self.restore_array(seen, on_tile=on_tile, watch=watch)
-        else:
-            working = self.restore_array(encoding.to_working(seen), on_tile=on_tile, watch=watch)
-            restored = encoding.from_working(working, seen)
-        if seen is not photo.pixels and photo.alpha is not None:
-            restored = np.where(photo.alpha[:, :, None] > 0, restored, photo.pixels)
-        return photo.with_pixels(restored)
+        watch = watch or Watch()
+        shown = Shown(frame)
+        share = self.judge(shown, watch)
+        if not share:
+            if on_tile:
+                on_tile(frame.height * frame.width)
+            return frame
+
+        def rows() -> Iterator[NDArray[Any]]:
+            for top, restored in self.restore_rows(shown, share=share, on_tile=on_tile, watch=watch):
+                yield shown.back(restored, slice(top, top + len(restored)))
+
+        shape = (frame.height, frame.width, frame.samples.shape[2])
+        return frame.with_samples(Streamed(shape, frame.dtype, rows))
 
     def restore_array(
         self, pixels: NDArray[Any], *, on_tile: OnTile | None = None, watch: Watch | None = None
