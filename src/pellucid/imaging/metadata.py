@@ -4,15 +4,12 @@ import logging
 import math
 import re
 import struct
-import threading
-import warnings
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from PIL import Image, JpegImagePlugin
 
-from pellucid.imaging.limits import MAX_PIXELS, too_large
+from pellucid.imaging.source import quiet_pillow as quiet_pillow
 
 _log = logging.getLogger(__name__)
 
@@ -30,30 +27,6 @@ STORAGE_TAGS = frozenset(
 _IPTC_RESOURCE_ID = 0x0404
 _IPTC_RESOURCE = b"8BIM" + struct.pack(">H", _IPTC_RESOURCE_ID)
 _XMP_ORIENTATION = re.compile(rb'(tiff:Orientation(?:="|>))([0-9])')
-
-_pillow_globals = threading.RLock()
-
-
-@contextmanager
-def quiet_pillow(max_pixels: int | None = None) -> Generator[None]:
-    """Run Pillow without its warnings, and with this pixel limit, or none, in place of its own.
-
-    Both are settings of the whole process, hence the lock: one thread at a time.
-
-    Raises:
-        ImageError: Pillow met a picture or frame above the limit, before it decoded it.
-    """
-    with _pillow_globals, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # raised from the limit on, where Pillow by itself would wait for twice as much
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
-        try:
-            yield
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            raise too_large(max_pixels or MAX_PIXELS) from None
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
 
 
 class Found(TypedDict):

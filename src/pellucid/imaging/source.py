@@ -1,5 +1,7 @@
 """A file that is to be read: by its handle, whatever its name, and with one line about whatever is wrong with it."""
 
+import threading
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,15 +10,17 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pellucid.errors import ImageError, MissingExtraError
-from pellucid.imaging.limits import MAX_PIXELS, refuse_huge
+from pellucid.imaging.limits import MAX_PIXELS, refuse_huge, too_large
 from pellucid.imaging.rows import MOST_ROWS, Streamed
 
 if TYPE_CHECKING:
     import pyvips
 
 _DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
+_pillow_globals = threading.RLock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,28 @@ def naming(path: Path) -> Generator[None]:
     except Exception as error:
         reason = _damaged(error)
     raise ImageError(f"{path}: {reason}") from None
+
+
+@contextmanager
+def quiet_pillow(max_pixels: int | None = None) -> Generator[None]:
+    """Run Pillow without its warnings, and with this pixel limit, or none, in place of its own.
+
+    Both are settings of the whole process, hence the lock: one thread at a time.
+
+    Raises:
+        ImageError: Pillow met a picture or frame above the limit, before it decoded it.
+    """
+    with _pillow_globals, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # raised from the limit on, where Pillow by itself would wait for twice as much
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        try:
+            yield
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+            raise too_large(max_pixels or MAX_PIXELS) from None
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def open_file(path: Path) -> IO[bytes]:
