@@ -38,7 +38,10 @@ def fitted(picture: Picture, format: Format, path: Path, saving: Saving) -> Pict
         said.update(lost, frame.left_out)
         return fitting
 
-    return picture.mapped(fit)
+    timing = picture.timing and format.holds.timing(picture.timing)
+    if timing != picture.timing:
+        log.warning("%s: %s cannot hold its exact timing", path, format.name)
+    return replace(picture.mapped(fit), timing=timing)
 
 
 def _fit(frame: Frame, format: Format, saving: Saving) -> tuple[Frame, list[str]]:

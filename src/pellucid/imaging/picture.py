@@ -100,6 +100,7 @@ class Picture:
     Attributes:
         format: Pillow's name of the file's; None if it came from an array.
         count: how many frames.
+        size: height and width of a frame, upright, where its samples would have to be decoded to tell.
         timing: an animation's; pages are photographs of their own, and have none.
         path: of the file, which is copied where nothing was changed; None where its bytes would not do: it was turned,
             or came from no file.
@@ -109,6 +110,7 @@ class Picture:
 
     format: str | None = None
     count: int = 1
+    size: tuple[int, int] | None = None
     timing: Timing | None = None
     path: Path | None = None
     modified: int | None = None

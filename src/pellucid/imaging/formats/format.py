@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
 
-from pellucid.imaging.picture import Picture
+from pellucid.imaging.picture import Picture, Timing
 from pellucid.imaging.source import Source
 
 
@@ -16,12 +16,14 @@ class Holds:
     Attributes:
         depths: bits of a sample; 32 is a float.
         grey: a picture of one channel stays one.
-        alpha: transparency of any degree.
+        alpha: transparency.
+        half_transparent: it may be of any degree.
         carried: names of ``Carried``'s fields: of "exif", "icc", "cicp", "xmp", "iptc", "text" and "dpi".
         longest: the most bytes of some of them.
         comments_only: of texts, only those with the keyword "Comment".
         units: of a resolution; "none" is an aspect ratio.
         frames: "one" picture, an "animation" with timing, or "pages".
+        timing: what an animation's becomes, whose durations and plays are counted in steps and end somewhere.
         longest_side: in pixels.
         models: colour models that are read, beside grey and RGB, and become RGB.
     """
@@ -29,11 +31,13 @@ class Holds:
     depths: tuple[int, ...]
     grey: bool = True
     alpha: bool = False
+    half_transparent: bool = True
     carried: frozenset[str] = frozenset()
     longest: Mapping[str, int] = field(default_factory=dict[str, int])
     comments_only: bool = False
     units: tuple[Literal["inch", "cm", "none"], ...] = ()
     frames: Literal["one", "animation", "pages"] = "one"
+    timing: Callable[[Timing], Timing] = lambda timing: timing
     longest_side: int = 2**31 - 1
     models: tuple[str, ...] = ()
 
