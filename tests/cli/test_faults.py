@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.inference.journal import NAME
+from pellucid.files.journal import NAME
 
 from conftest import Run, textured
 

@@ -18,7 +18,7 @@ from pellucid.errors import ConfigError, ExportError, MissingExtraError
 from pellucid.inference import Restorer
 from pellucid.inference.backends import exported, resolve_precision
 from pellucid.inference.guard import Watch
-from pellucid.inference.journal import recipe_of
+from pellucid.files.journal import recipe_of
 
 from conftest import one_line
 

@@ -8,18 +8,17 @@ from pellucid.imaging.frames import Frames, check_holds_frames, open_frames, wri
 from pellucid.imaging.limits import MAX_PIXELS
 from pellucid.imaging.photo import Photo
 from pellucid.imaging.picture import Frame, Picture, Timing
-from pellucid.imaging.read import (
-    READ_ONLY_SUFFIXES,
-    READABLE_SUFFIXES,
-    find_pictures,
-    looks_like_picture,
-    open_picture,
-    read_photo,
-    read_size,
-)
+from pellucid.imaging.read import open_picture, read_photo, read_size
+from pellucid.imaging.search import READ_ONLY_SUFFIXES, READABLE_SUFFIXES, find_pictures, looks_like_picture, walk
 from pellucid.imaging.shrink import shrink, shrunk_size
-from pellucid.imaging.transparency import fill_transparent
-from pellucid.imaging.write import WRITABLE_SUFFIXES, check_writable_suffix, write_photo, write_picture
+from pellucid.imaging.write import (
+    WRITABLE_SUFFIXES,
+    check_holds,
+    check_writable_suffix,
+    copy_picture,
+    write_photo,
+    write_picture,
+)
 
 __all__ = [
     "MAX_PIXELS",
@@ -35,9 +34,10 @@ __all__ = [
     "Picture",
     "Saving",
     "Timing",
+    "check_holds",
     "check_holds_frames",
     "check_writable_suffix",
-    "fill_transparent",
+    "copy_picture",
     "find_pictures",
     "looks_like_picture",
     "open_frames",
@@ -48,6 +48,7 @@ __all__ = [
     "shrunk_size",
     "to_depth",
     "to_float",
+    "walk",
     "write_frames",
     "write_photo",
     "write_picture",

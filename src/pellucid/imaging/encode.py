@@ -56,6 +56,8 @@ def encoded(
         finally:
             thread.join()
         if failures:
+            file.write(bytes(2**16))  # a disk that is full says so better than the encoder does
+            file.flush()
             raise failures[0]
         file.seek(0)
         yield file

@@ -7,18 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from pellucid.errors import ImageError
-from pellucid.imaging.formats import FORMATS, HEAD_BYTES, format_of
+from pellucid.imaging.formats import HEAD_BYTES, format_of
 from pellucid.imaging.limits import MAX_PIXELS
 from pellucid.imaging.photo import Photo
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.source import Source, naming, open_file
 
 _log = logging.getLogger(__name__)
-
-READ_ONLY_SUFFIXES = frozenset(suffix for format in FORMATS if format.write is None for suffix in format.suffixes)
-"""Lower-case endings of camera raw files, whose restored pictures are not raw: 16-bit TIFF or PNG holds them."""
-READABLE_SUFFIXES = frozenset(suffix for format in FORMATS for suffix in format.suffixes)
-"""Lower-case file name endings of the formats that can be read, some with an extra only."""
 
 _OTHER_FILES = (
     (b"%PDF", "a PDF"),
@@ -31,24 +26,19 @@ _OTHER_FILES = (
 )
 
 
-def looks_like_picture(path: str | os.PathLike[str]) -> bool:
-    """Tell from the name alone whether a file found in a folder is worth opening; hidden files are not."""
-    path = Path(path)
-    return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".")
-
-
-def find_pictures(folder: Path) -> list[Path]:
-    """Every file below a folder that looks like a picture, sorted; hidden files and folders are passed over."""
-    found = (path for path in folder.rglob("*") if looks_like_picture(path) and path.is_file())
-    return sorted(path for path in found if not any(p.startswith(".") for p in path.relative_to(folder).parts))
-
-
-def open_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
+def open_picture(
+    path: str | os.PathLike[str],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    white: float | None = None,
+    no_data: float | None = None,
+) -> Picture:
     """Look into a picture file: all that it holds, but for its pixels, which are decoded as they are asked for.
 
     Args:
         path: a JPEG, PNG, TIFF, WebP, BMP, PPM, GIF, AVIF, HEIC or camera raw file, whatever its name.
         max_pixels: larger pictures, frames and pages are refused by their header.
+        white, no_data: the samples that mean white, and that nothing is known, whatever the file says.
 
     Raises:
         ImageError: It is missing, damaged, cut short, no picture, too large, of a kind not supported, or of one
@@ -65,9 +55,11 @@ def open_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
         picture = format.open(Source(path=path, file=file, max_pixels=max_pixels))
         modified = path.stat().st_mtime_ns
 
+    told = {name: value for name, value in (("white", white), ("no_data", no_data)) if value is not None}
+
     def frames() -> Iterator[Frame]:
         with naming(path):
-            yield from picture.decode()
+            yield from (replace(frame, **told) if told else frame for frame in picture.decode())
 
     return replace(picture, decode=frames, modified=modified)
 
@@ -95,10 +87,10 @@ def read_size(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> 
         None where only decoding, or ``read_photo``'s refusal, tells.
     """
     try:
-        first = open_picture(path, max_pixels=max_pixels).first()
+        picture = open_picture(path, max_pixels=max_pixels)
+        return picture.size or picture.first().samples.shape[:2]
     except Exception:  # whatever is wrong with the file, read_photo says it better
         return None
-    return first.height, first.width
 
 
 def _what_it_is(head: bytes) -> str:

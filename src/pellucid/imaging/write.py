@@ -1,6 +1,7 @@
 """The door out: a picture to a file, whole or not at all."""
 
 import os
+import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,6 +38,34 @@ def check_writable_suffix(path: str | os.PathLike[str]) -> str:
     return format.name
 
 
+def check_holds(picture: Picture, path: str | os.PathLike[str], saving: Saving | None = None) -> None:
+    """Refuse, before any work is done, a file whose format cannot hold as many pictures or be saved like that.
+
+    Raises:
+        ImageError: The format holds one picture only, or none of this kind; the message proposes one.
+        ConfigError: The quality is not 1 to 100, or the format has no such compression.
+        MissingExtraError: The format takes an extra that is not installed.
+    """
+    path, saving = Path(path), saving or Saving()
+    format = format_named(path)
+    format.require()
+    if saving.quality is not None and not 1 <= saving.quality <= 100:
+        raise ConfigError(f"Quality must be 1 to 100, got {saving.quality}.")
+    if saving.compression is not None and saving.compression not in format.compressions:
+        known = f" It has {', '.join(format.compressions)}." if format.compressions else ""
+        raise ConfigError(f"{path}: {format.name} has no compression '{saving.compression}'.{known}")
+    if picture.count == 1:
+        return
+    if format.holds.frames == "one":
+        raise ImageError(
+            f"{path}: {format.name} holds one picture; choose .webp, .gif or .png for frames, .tif for pages"
+        )
+    if picture.timing is None and format.holds.frames == "animation":
+        raise ImageError(f"{path}: pages of different kinds fit into a TIFF only; choose .tif")
+    if picture.timing is not None and format.holds.frames == "pages":
+        raise ImageError(f"{path}: {format.name} has no timing for an animation; choose .webp, .gif or .png")
+
+
 def write_photo(
     frame: Frame, path: str | os.PathLike[str], *, quality: int | None = None, overwrite: bool = True
 ) -> None:
@@ -62,13 +91,12 @@ def write_picture(
 
     Raises:
         ImageError: It cannot be written; the path is then as it was before.
-        ConfigError: The quality is not 1 to 100.
+        ConfigError: The quality is not 1 to 100, or the format has no such compression.
         Exception: Whatever making the rows raises is passed on, the path being as it was before.
     """
     path, saving = Path(path), saving or Saving()
+    check_holds(picture, path, saving)
     format = format_named(path)
-    if saving.quality is not None and not 1 <= saving.quality <= 100:
-        raise ConfigError(f"Quality must be 1 to 100, got {saving.quality}.")
     failures: list[Exception] = []
 
     def write(file: IO[bytes]) -> None:
@@ -81,6 +109,17 @@ def write_picture(
         if failures:
             raise failures[0] from None
         raise
+
+
+def copy_picture(picture: Picture, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
+    """Write the very bytes of the file that a picture came from, atomically, with its date.
+
+    Raises:
+        ImageError: They cannot be written, or not be read again; the path is then as it was before.
+    """
+    assert picture.path is not None
+    with picture.path.open("rb") as source:
+        write_whole(Path(path), partial(shutil.copyfileobj, source), modified=picture.modified, overwrite=overwrite)
 
 
 def write_whole(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.errors import ConfigError
-from pellucid.inference.plan import Plan, plan_files
+from pellucid.files.plan import Plan, plan_files
 
 from conftest import picture
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pellucid.files.plan import Job
 from pellucid.inference.identity import identity
-from pellucid.inference.plan import Job
 from pellucid.inference.restorer import Restorer
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Journal:
 
     Attributes:
         folder: the output folder.
-        recipe: by which weights and settings results are made, in a word.
+        recipe: by which weights and settings results are made and stored, in a word.
     """
 
     folder: Path

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from pellucid.errors import RestoreError
-from pellucid.inference.deadline import time_limit
+from pellucid.files.deadline import time_limit
 
 
 def wait_for_long() -> None:

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 
 from pellucid.errors import RestoreError
 
+CheckTime = Callable[[], None]
+
 
 class _Expired(BaseException):
     """Time is up: no ``Exception``, so that no decoder's caller takes it for a damaged file."""
 
 
 @contextmanager
-def time_limit(seconds: float) -> Generator[Callable[[], None]]:
+def time_limit(seconds: float) -> Generator[CheckTime]:
     """Stop the block when its time is up; gives a function that does so too, for the block to call now and then.
 
     In the main thread of a POSIX system a signal stops it wherever it is, as soon as a call into a library returns;

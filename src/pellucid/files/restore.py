@@ -1,19 +1,19 @@
 """Restoring files and folders: each file by itself, no file at risk."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from pellucid.atomic import sweep
-from pellucid.imaging import Photo
-from pellucid.imaging.strips import Strips
-from pellucid.inference.batch import Batch, FileOptions, OnStart, Work, WorkByRows
+from pellucid.files.deadline import CheckTime
+from pellucid.files.journal import Journal, recipe_of
+from pellucid.files.options import FileOptions
+from pellucid.files.plan import Job, Plan, plan_files
+from pellucid.files.results import FileResult
+from pellucid.files.run import OnStart, Run, Work
+from pellucid.imaging import Frame
 from pellucid.inference.guard import Watch
-from pellucid.inference.journal import Journal, recipe_of
-from pellucid.inference.large import restore_strips
-from pellucid.inference.plan import Job, Plan, plan_files
 from pellucid.inference.restorer import OnTile, Restorer
-from pellucid.inference.results import FileResult
 
 OnPlan = Callable[[Plan], None]
 
@@ -44,40 +44,20 @@ def restore_files(
     Raises:
         ConfigError: as ``plan_files``, before any work.
     """
-    watches: list[Watch] = []
 
-    def begin(check_time: Callable[[], None]) -> tuple[OnTile, Watch]:
+    def work(frame: Frame, _job: Job, check_time: CheckTime) -> tuple[Frame, Watch]:
+        watch = Watch()
+
         def advance(pixels: int) -> None:
             check_time()
             if on_tile:
                 on_tile(pixels)
 
-        watches.append(Watch())
-        return advance, watches[-1]
+        return restorer.restore_frame(frame, on_tile=advance, watch=watch), watch
 
-    def work(photo: Photo, job: Job, check_time: Callable[[], None]) -> Photo:
-        advance, watch = begin(check_time)
-        return restorer.restore(photo, on_tile=advance, watch=watch)
-
-    def work_by_rows(strips: Strips, job: Job, check_time: Callable[[], None]) -> None:
-        advance, watch = begin(check_time)
-        restore_strips(restorer, strips, job.target, on_tile=advance, watch=watch)
-
-    for result in process_files(
-        inputs,
-        output,
-        work,
-        by_rows=work_by_rows,
-        recipe=recipe_of(restorer),
-        options=options,
-        on_plan=on_plan,
-        on_start=on_start,
-    ):
-        if result.read and result.read.frames > 1:
-            yield replace(result, frames=tuple(watches))
-        else:
-            yield replace(result, watch=watches[0] if watches else None)
-        watches.clear()
+    return process_files(
+        inputs, output, work, recipe=recipe_of(restorer), options=options, on_plan=on_plan, on_start=on_start
+    )
 
 
 def process_files(
@@ -86,7 +66,6 @@ def process_files(
     work: Work,
     *,
     recipe: str,
-    by_rows: WorkByRows | None = None,
     options: FileOptions | None = None,
     on_plan: OnPlan | None = None,
     on_start: OnStart | None = None,
@@ -95,9 +74,8 @@ def process_files(
 
     Args:
         inputs, output: as for ``plan_files``.
-        work: makes the new picture.
+        work: makes the new frames.
         recipe: what decides how it does so, in a word, for ``--resume`` to compare.
-        by_rows: does the same where a picture is too large for memory; without it, all are read whole.
         options, on_plan, on_start: as for ``restore_files``; yields and raises as it does.
     """
     options = options or FileOptions()
@@ -110,7 +88,8 @@ def process_files(
         sweep(folder)
     roots = {job.root for job in plan.jobs if job.root is not None}
     # a hidden file is left where several results go, not beside a single one
-    journals = {root: Journal(root, recipe) for root in roots if len(plan.jobs) > 1}
-    batch = Batch(work, by_rows, options, on_start, journals, {root for root in roots if root.is_dir()})
+    made_by = hashlib.sha256(f"{recipe} {options.saving} {options.white} {options.no_data}".encode()).hexdigest()
+    journals = {root: Journal(root, made_by) for root in roots if len(plan.jobs) > 1}
+    run = Run(work, options, on_start, journals, {root for root in roots if root.is_dir()})
     for job in plan.jobs:
-        yield batch.process(job)
+        yield run.process(job)

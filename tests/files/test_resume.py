@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from torch import nn
 
-from pellucid.inference import FileOptions, FileResult, Restorer, restore_files
-from pellucid.inference.batch import Existing
-from pellucid.inference.journal import NAME
+from pellucid.files import FileOptions, FileResult, restore_files
+from pellucid.files.journal import NAME
+from pellucid.files.options import Existing
+from pellucid.inference import Restorer
 
 from conftest import Identity, picture
 

@@ -10,12 +10,13 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from pellucid.errors import ConfigError, ImageError, PellucidError, did_you_mean
-from pellucid.imaging import WRITABLE_SUFFIXES, check_writable_suffix, looks_like_picture
+from pellucid.imaging import WRITABLE_SUFFIXES, check_writable_suffix, looks_like_picture, walk
+from pellucid.imaging.formats import FORMATS
 
 log = logging.getLogger(__name__)
 
 UNREADABLE_PICTURES = frozenset({".jxl", ".jp2", ".psd", ".xcf", ".exr", ".hdr"})
-LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".avif", ".heic", ".heif", ".hif"})
+LOSSY_SUFFIXES = frozenset(suffix for format in FORMATS if format.lossy for suffix in format.suffixes)
 LONGEST_NAME = 255  # bytes, on all the usual file systems
 
 _NOT_A_FILE = (
@@ -211,13 +212,11 @@ def _search(folder: Path, excluding: Path | None, found: _Found) -> None:
         found.fail(str(error.filename), f"cannot be searched ({error.strerror})")
 
     candidates: list[Path] = []
-    for place, folders, files in os.walk(folder, onerror=cannot_list):
-        here = Path(place)
-        links += sum((here / name).is_symlink() for name in folders)
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for place, folders, files in walk(folder, on_error=cannot_list):
+        links += sum((place / name).is_symlink() for name in folders)
         if results is not None:
-            folders[:] = [name for name in folders if os.path.realpath(here / name) != results]
-        candidates += [here / name for name in files if looks_like_picture(name)]
+            folders[:] = [name for name in folders if os.path.realpath(place / name) != results]
+        candidates += [place / name for name in files if looks_like_picture(name)]
         unreadable += sum(Path(name).suffix.lower() in UNREADABLE_PICTURES for name in files)
     for path in sorted(candidates):
         found.take(path)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pellucid.imaging import Photo
+from pellucid.imaging import Frame
 from pellucid.inference.guard import Watch
 
 
@@ -16,7 +16,7 @@ class PictureFacts:
         channels: 1 for grey, 3 for colour.
         depth: of a channel: "uint8", "uint16" or "float32".
         alpha: whether parts may be transparent.
-        carried: what else was found, and goes into the result: of "exif", "icc", "xmp", "iptc" and "dpi".
+        carried: names of what else was found and goes into the result, as far as its format holds it.
         frames: how many frames or pages; all else is of the first.
     """
 
@@ -30,16 +30,16 @@ class PictureFacts:
     frames: int = 1
 
     @classmethod
-    def of(cls, photo: Photo, frames: int = 1) -> "PictureFacts":
-        """Of a photo that was read, the first of so many."""
+    def of(cls, frame: Frame, frames: int = 1) -> "PictureFacts":
+        """Of a frame that was read, the first of so many."""
         return cls(
-            format=photo.format,
-            width=photo.width,
-            height=photo.height,
-            channels=photo.channels,
-            depth=photo.pixels.dtype.name,
-            alpha=photo.alpha is not None,
-            carried=tuple(name for name in ("exif", "icc", "xmp", "iptc", "dpi") if getattr(photo, name) is not None),
+            format=frame.format,
+            width=frame.width,
+            height=frame.height,
+            channels=frame.channels,
+            depth=frame.dtype.name,
+            alpha=frame.has_alpha,
+            carried=tuple(name for name in frame.names() if name),
             frames=frames,
         )
 

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from pellucid.errors import ConfigError, RestoreError
-from pellucid.imaging import Photo
-from pellucid.inference import FileOptions, Restorer, batch, restore_files
-from pellucid.inference.batch import Existing
-from pellucid.inference.journal import NAME
+from pellucid.files import FileOptions, restore_files, run
+from pellucid.files.journal import NAME
+from pellucid.files.options import Existing
+from pellucid.imaging import Frame, Photo, Picture
+from pellucid.inference import Restorer
 
 from conftest import Identity, left_behind, picture, textured
 
@@ -50,13 +51,13 @@ def test_a_defect_in_one_photo_does_not_end_the_batch(
 ) -> None:
     for name in ("a.png", "b.png"):
         picture(tmp_path / "in" / name)
-    real = Restorer.restore
+    real = Restorer.restore_frame
 
     def fail_once(self: Restorer, *arguments: object, **options: object) -> object:
-        monkeypatch.setattr(Restorer, "restore", real)
+        monkeypatch.setattr(Restorer, "restore_frame", real)
         raise ZeroDivisionError("a defect\nin two lines")
 
-    monkeypatch.setattr(Restorer, "restore", fail_once)
+    monkeypatch.setattr(Restorer, "restore_frame", fail_once)
     first, second = restore_files([tmp_path / "in"], tmp_path / "out", restorer=restorer)
     assert first.error == f"{tmp_path / 'in' / 'a.png'}: ZeroDivisionError: a defect"
     assert second.error is None
@@ -171,7 +172,7 @@ def test_pictures_above_the_limit_are_refused_before_they_are_decoded(tmp_path: 
     assert result.error is None
 
 
-@pytest.mark.parametrize("place", ["read_photo", "work"])
+@pytest.mark.parametrize("place", ["open_picture", "work"])
 def test_a_file_that_takes_too_long_fails_and_the_others_go_on(
     tmp_path: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -182,22 +183,22 @@ def test_a_file_that_takes_too_long_fails_and_the_others_go_on(
         if photo.pixels.max() == 7:
             time.sleep(30)
 
-    read, restore = batch.read_photo, Restorer.restore
-    if place == "read_photo":
+    read, restore = run.open_picture, Restorer.restore_frame
+    if place == "open_picture":
 
-        def slow_read(path: Path, **options: object) -> Photo:
-            photo = read(path, **options)
-            dawdle(photo)
-            return photo
+        def slow_open(path: Path, **options: object) -> Picture:
+            opened = read(path, **options)
+            dawdle(Photo.of(opened.first()))
+            return opened
 
-        monkeypatch.setattr(batch, "read_photo", slow_read)
+        monkeypatch.setattr(run, "open_picture", slow_open)
     else:
 
-        def slow_restore(self: Restorer, photo: Photo, **options: object) -> Photo:
+        def slow_restore(self: Restorer, photo: Photo, **options: object) -> Frame:
             dawdle(photo)
             return restore(self, photo, **options)
 
-        monkeypatch.setattr(Restorer, "restore", slow_restore)
+        monkeypatch.setattr(Restorer, "restore_frame", slow_restore)
     options = FileOptions(timeout=0.3)
     first, second = restore_files([tmp_path / "in"], tmp_path / "out", restorer=restorer, options=options)
     assert first.error is None
@@ -219,14 +220,14 @@ def test_out_of_memory_is_one_line_and_the_others_go_on(
 ) -> None:
     picture(tmp_path / "in" / "a.png", 7)
     picture(tmp_path / "in" / "b.png")
-    real = Restorer.restore
+    real = Restorer.restore_frame
 
-    def greedy(self: Restorer, photo: Photo, **options: object) -> Photo:
+    def greedy(self: Restorer, photo: Photo, **options: object) -> Frame:
         if photo.pixels.max() == 7:
             np.empty(2**60, np.uint8)
         return real(self, photo, **options)
 
-    monkeypatch.setattr(Restorer, "restore", greedy)
+    monkeypatch.setattr(Restorer, "restore_frame", greedy)
     first, second = restore_files([tmp_path / "in"], tmp_path / "out", restorer=restorer)
     assert "needs more memory than there is" in str(first.error)
     assert second.error is None
@@ -309,14 +310,14 @@ def test_frames_that_a_format_cannot_hold_are_refused_before_the_work(tmp_path: 
 
 def test_a_frame_that_fails_leaves_no_file(tmp_path: Path, restorer: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
     source = animation(tmp_path / "a.gif")
-    real = Restorer.restore
+    real = Restorer.restore_frame
 
-    def fail_on_the_last(self: Restorer, photo: Photo, **options: object) -> Photo:
+    def fail_on_the_last(self: Restorer, photo: Photo, **options: object) -> Frame:
         if photo.pixels.max() == 80:
             raise RestoreError("out of luck")
         return real(self, photo, **options)
 
-    monkeypatch.setattr(Restorer, "restore", fail_on_the_last)
+    monkeypatch.setattr(Restorer, "restore_frame", fail_on_the_last)
     (result,) = restore_files([source], restorer=restorer)
     assert result.error == f"{source}: out of luck"
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]

@@ -3,84 +3,40 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Generator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Literal, get_args
 
-from pellucid.errors import ConfigError, ImageError, PellucidError, did_you_mean
-from pellucid.imaging import (
-    MAX_PIXELS,
-    Photo,
-    check_holds_frames,
-    open_frames,
-    read_photo,
-    read_size,
-    write_frames,
-    write_photo,
-)
-from pellucid.imaging.limits import refuse_huge
-from pellucid.imaging.strips import Strips, open_strips
-from pellucid.inference.deadline import time_limit
-from pellucid.inference.journal import Entry, Journal
-from pellucid.inference.plan import Job
-from pellucid.inference.results import FileResult, PictureFacts
+from pellucid.errors import ImageError, PellucidError
+from pellucid.files.deadline import CheckTime, time_limit
+from pellucid.files.journal import Entry, Journal
+from pellucid.files.options import FileOptions
+from pellucid.files.plan import Job
+from pellucid.files.results import FileResult, PictureFacts
+from pellucid.imaging import Frame, Photo, Picture, Saving, check_holds, copy_picture, open_picture, write_picture
+from pellucid.imaging.formats import format_named
+from pellucid.inference.guard import Watch
 from pellucid.memory import peak_bytes
 from pellucid.subject import SUBJECT
 
 log = logging.getLogger(__name__)
 
-Existing = Literal["refuse", "overwrite", "skip", "resume"]
 OnStart = Callable[[Job, PictureFacts], None]
-Work = Callable[[Photo, Job, Callable[[], None]], Photo]
-"""Makes the new picture of one that was read, knowing where it came from. The function that it is given ends it when
-its time is up, and wants to be called now and then."""
-WorkByRows = Callable[[Strips, Job, Callable[[], None]], None]
-"""Makes and writes the new picture of one that is too large for memory."""
-
-ROWS_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")  # of what can be written by rows
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileOptions:
-    """How files are named, read and written.
-
-    Attributes:
-        suffix: added to names where no output is named.
-        format: of results, such as "png"; None is as the input.
-        existing: what to do about a result that is there: "refuse" to touch it, which fails the file; "overwrite";
-            "skip" the file; or "resume", which skips it if the result is whole and fits, and makes it again if not.
-        max_pixels: larger pictures are refused before they are decoded.
-        timeout: seconds for each file; 0 is no limit.
-
-    Raises:
-        ConfigError: there is no such way, or a limit that nothing could keep.
-    """
-
-    suffix: str = "restored"
-    format: str | None = None
-    existing: Existing = "refuse"
-    max_pixels: int = MAX_PIXELS
-    timeout: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.existing not in get_args(Existing):
-            raise ConfigError(f"existing cannot be '{self.existing}'.{did_you_mean(self.existing, get_args(Existing))}")
-        if self.max_pixels < 1:
-            raise ConfigError(f"--max-megapixels must allow for a pixel, not {self.max_pixels}")
-        if not 0 <= self.timeout < float("inf"):
-            raise ConfigError(f"--timeout takes seconds, or 0 for no limit, not {self.timeout}")
+Work = Callable[[Frame, Job, CheckTime], tuple[Frame, Watch | None]]
+"""Makes the new frame of one that was read, knowing where it came from, and tells what was watched. The rows may be
+made later, as they are written. The function that it is given ends it when its time is up, and wants to be called now
+and then."""
 
 
 @dataclass
-class Batch:
+class Run:
     """What the files of one run share.
 
     Attributes:
-        work: makes a new picture.
-        by_rows: makes one that is too large for memory, if anything does.
+        work: makes a new frame.
         options: how files are read and written.
         on_start: is told of each picture that was read.
         journals: by output folder.
@@ -88,7 +44,6 @@ class Batch:
     """
 
     work: Work
-    by_rows: WorkByRows | None
     options: FileOptions
     on_start: OnStart | None
     journals: dict[Path, Journal]
@@ -103,12 +58,16 @@ class Batch:
                     self._carry_out(attempt)
             except Exception as error:  # one photo must never end a batch
                 failure = _in_one_line(error, job)
+        watches = tuple(watch for watch in attempt.watches if watch is not None)
+        has_frames = attempt.read is not None and attempt.read.frames > 1
         return FileResult(
             source=str(job.source),
             target=None if failure else str(job.target),
             error=failure,
             skipped=attempt.skipped,
             read=attempt.read,
+            watch=watches[0] if watches and not has_frames else None,
+            frames=watches if has_frames else (),
             warnings=tuple(warnings),
             seconds=time.monotonic() - started,
             peak_bytes=peak_bytes(),
@@ -121,44 +80,60 @@ class Batch:
         journal = None if job.root is None else self.journals.get(job.root)
         entry = journal.entry(job) if journal else None
         attempt.skipped = self._is_done(job, entry)
-        if not attempt.skipped:
+        if attempt.skipped:
+            return
+        try:
             self._make(attempt)
+        except ImageError:
+            # another run has made it in the meantime
+            attempt.skipped = self.options.existing == "skip" and os.path.lexists(job.target)
+            if not attempt.skipped:
+                raise
+        else:
             if entry:
                 entry.add()
 
     def _make(self, attempt: "_Attempt") -> None:
-        """Read, work, write: frame by frame, by rows, or the whole at once."""
-        job, check_time = attempt.job, attempt.check_time
-        overwrite = self.options.existing != "refuse"
-        frames = open_frames(job.source, max_pixels=self.options.max_pixels)
-        if frames is not None:
-            check_holds_frames(job.target, frames)
-            photos = frames.photos()
-            first = next(photos)
-            self._begin(attempt, first, frames.count)
-            results = (self.work(photo, job, check_time) for photo in chain((first,), photos))
-            write_frames(results, frames, job.target, overwrite=overwrite)
-        elif self.by_rows and (strips := self._strips(job)):
-            self._begin(attempt, strips.photo)
-            self.by_rows(strips, job, check_time)
-        else:
-            photo = read_photo(job.source, max_pixels=self.options.max_pixels)
-            self._begin(attempt, photo)
-            write_photo(self.work(photo, job, check_time), job.target, overwrite=overwrite)
+        """Read, work, write; where nothing was changed, the file as it is."""
+        target, options = attempt.job.target, self.options
+        picture = self._open(attempt.job.source)
+        check_holds(picture, target, options.saving)
+        overwrite = options.existing in ("overwrite", "resume")
+        same_format = picture.format == format_named(target).name
+        may_copy = picture.path is not None and same_format and options.saving == Saving()
+        frames = self._worked(picture, attempt)
+        first = next(frames)
+        # of a single picture it shows before the work that nothing is to be done, of several behind the last
+        if picture.count > 1 or not (may_copy and attempt.is_untouched):
+            write_picture(
+                replace(picture, decode=lambda: chain((first,), frames)), target, options.saving, overwrite=overwrite
+            )
+            overwrite = True
+        if may_copy and attempt.is_untouched:
+            copy_picture(picture, target, overwrite=overwrite)
 
-    def _strips(self, job: Job) -> Strips | None:
-        """A picture that is to be read by rows, if it is."""
-        strips = open_strips(job.source) if job.target.suffix.lower() in ROWS_SUFFIXES else None
-        if strips:
-            refuse_huge(strips.photo.width, strips.photo.height, self.options.max_pixels)
-        return strips
+    def _open(self, source: Path) -> Picture:
+        options = self.options
+        picture = open_picture(source, max_pixels=options.max_pixels, white=options.white, no_data=options.no_data)
+        return picture if options.keep_date else replace(picture, modified=None)
 
-    def _begin(self, attempt: "_Attempt", photo: Photo, frames: int = 1) -> None:
+    def _worked(self, picture: Picture, attempt: "_Attempt") -> Iterator[Frame]:
+        """The new frames, one after the other; what was read is told of once the first is there."""
+        for number, frame in enumerate(picture.frames()):
+            # a small one into memory, for it is looked at before it is worked on
+            frame = frame if frame.is_large else Photo.of(frame)
+            if number == 0:
+                self._begin(attempt, PictureFacts.of(frame, picture.count))
+            made, watch = self.work(frame, attempt.job, attempt.check_time)
+            attempt.watches.append(watch)
+            yield made
+
+    def _begin(self, attempt: "_Attempt", read: PictureFacts) -> None:
         """Tell what was read, and make room for the result."""
-        attempt.read = PictureFacts.of(photo, frames)
-        log.info("%s", attempt.read)
+        attempt.read = read
+        log.info("%s", read)
         if self.on_start:
-            self.on_start(attempt.job, attempt.read)
+            self.on_start(attempt.job, read)
         self._check_root(attempt.job)
         attempt.job.target.parent.mkdir(parents=True, exist_ok=True)
         if attempt.job.root is not None:
@@ -171,7 +146,18 @@ class Batch:
         if self.options.existing != "resume" or not job.target.is_file():
             return False
         noted = entry.is_noted() if entry else None
-        return _fits(job, self.options.max_pixels) if noted is None else noted
+        return self._fits(job) if noted is None else noted
+
+    def _fits(self, job: Job) -> bool:
+        """Whether a result of which nothing is noted is whole, and of its input's size and number of pictures."""
+        try:
+            made = self._open(job.target)
+            sizes = [_decoded_size(frame) for frame in made.frames()]
+        except ImageError:
+            return False
+        expected = self._open(job.source)
+        first = expected.first()
+        return len(sizes) == expected.count and sizes[0] == (first.height, first.width)
 
     def _check_destination(self, job: Job) -> None:
         """Refuse, before the picture is restored, a place where it could not be written."""
@@ -200,25 +186,21 @@ class _Attempt:
     """How far a job came."""
 
     job: Job
-    check_time: Callable[[], None] = lambda: None
+    check_time: CheckTime = lambda: None
     read: PictureFacts | None = None
     skipped: bool = False
+    watches: list[Watch | None] = field(default_factory=list[Watch | None])
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing was changed in any frame so far."""
+        return all(watch is not None and watch.share == 0 for watch in self.watches)
 
 
-def _fits(job: Job, max_pixels: int) -> bool:
-    """Whether a result of which nothing is noted is whole, and of its input's size and number of pictures."""
-    try:
-        frames = open_frames(job.target, max_pixels=max_pixels)
-        photos = frames.photos() if frames else iter((read_photo(job.target, max_pixels=max_pixels),))
-        sizes = [(photo.height, photo.width) for photo in photos]
-    except ImageError:
-        return False
-    expected = open_frames(job.source, max_pixels=max_pixels)
-    size = read_size(job.source, max_pixels=max_pixels)
-    if size is None:
-        photo = read_photo(job.source, max_pixels=max_pixels)
-        size = photo.height, photo.width
-    return len(sizes) == (expected.count if expected else 1) and sizes[0] == size
+def _decoded_size(frame: Frame) -> tuple[int, int]:
+    """Height and width of a frame that is whole: damage shows where it lies."""
+    deque(frame.strips(), maxlen=0)
+    return frame.height, frame.width
 
 
 def _in_one_line(error: Exception, job: Job) -> str:
