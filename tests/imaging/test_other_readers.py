@@ -12,7 +12,7 @@ import pyvips
 from PIL import Image
 
 from pellucid.errors import ImageError
-from pellucid.imaging import open_frames, read_photo, write_frames, write_photo
+from pellucid.imaging import open_picture, read_photo, write_photo, write_picture
 
 needs_exiftool = pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
 needs_imagemagick = pytest.mark.skipif(not shutil.which("identify"), reason="ImageMagick is not installed")
@@ -147,9 +147,9 @@ def test_animations_of_imagemagick_come_back(tmp_path, dispose):
         frames += ["(", "-size", "12x9", f"xc:rgb({80 * index},90,200)", "-repage", f"40x30+{9 * index}+{4 * index}"]
         frames += ["-set", "delay", str(delay), "-dispose", dispose, ")"]
     run("convert", "-size", "40x30", "-delay", "5", "xc:none", *frames, "-loop", "3", source)
-    opened = open_frames(source)
-    assert opened.durations == (50.0, 70.0, 200.0, 1500.0)
-    write_frames(opened.photos(), opened, target)
+    opened = open_picture(source)
+    assert opened.timing.durations == (50.0, 70.0, 200.0, 1500.0)
+    write_picture(opened, target)
     for name in (source, target):
         run("convert", name, "-coalesce", tmp_path / f"{name.stem}-%d.png")
     for index in range(4):
@@ -165,8 +165,7 @@ def test_animations_of_imagemagick_come_back(tmp_path, dispose):
 def test_webp_animations_are_read_elsewhere(tmp_path):
     images = [Image.new("RGB", (16, 12), colour) for colour in ("red", "green", "blue")]
     images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:], duration=[40, 90, 200], loop=0)
-    frames = open_frames(tmp_path / "a.gif")
-    write_frames(frames.photos(), frames, tmp_path / "a.webp")
+    write_picture(open_picture(tmp_path / "a.gif"), tmp_path / "a.webp")
     assert run("identify", "-format", "%T ", tmp_path / "a.webp").split() == ["4", "9", "20"]
 
 

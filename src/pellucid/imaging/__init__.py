@@ -4,7 +4,6 @@ from pellucid.imaging.carried import Carried, JpegSettings
 from pellucid.imaging.color import to_depth, to_float
 from pellucid.imaging.encoding import Encoding
 from pellucid.imaging.formats import Saving
-from pellucid.imaging.frames import Frames, check_holds_frames, open_frames, write_frames
 from pellucid.imaging.limits import MAX_PIXELS
 from pellucid.imaging.photo import Photo
 from pellucid.imaging.picture import Frame, Picture, Timing
@@ -28,19 +27,16 @@ __all__ = [
     "Carried",
     "Encoding",
     "Frame",
-    "Frames",
     "JpegSettings",
     "Photo",
     "Picture",
     "Saving",
     "Timing",
     "check_holds",
-    "check_holds_frames",
     "check_writable_suffix",
     "copy_picture",
     "find_pictures",
     "looks_like_picture",
-    "open_frames",
     "open_picture",
     "read_photo",
     "read_size",
@@ -49,7 +45,6 @@ __all__ = [
     "to_depth",
     "to_float",
     "walk",
-    "write_frames",
     "write_photo",
     "write_picture",
 ]

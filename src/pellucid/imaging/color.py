@@ -85,36 +85,65 @@ def srgb_profile() -> bytes:
 
 
 def converted(image: "pyvips.Image") -> "pyvips.Image":
-    """CMYK and LAB of libvips' as sRGB, at their own depth; alpha stays, and so does all else.
+    """CMYK of libvips' as sRGB, at its own depth; alpha stays, and so does all that is not CMYK.
 
-    CMYK goes through its profile, where it has one that is of use, and LAB has Adobe's white, D50.
+    It goes through its profile, where it has one that is of use.
     """
     import pyvips
 
-    if image.interpretation not in ("cmyk", "lab", "labs"):
+    if image.interpretation != "cmyk":
         return image
-    is_cmyk = image.interpretation == "cmyk"
-    deep, inks = image.format != "uchar", 4 if is_cmyk else 3
-    colours: Any = image.extract_band(0, n=inks) if image.bands > inks else image
-    how: dict[str, Any] = {"intent": "relative", "black_point_compensation": True, "depth": 16 if deep else 8}
-    if not is_cmyk:
-        srgb = colours.colourspace("lab").icc_export(output_profile="srgb", **how)
-    else:
-        srgb = None
-        if image.get_typeof("icc-profile-data"):
-            try:
-                srgb = colours.icc_transform("srgb", embedded=True, **how)
-                srgb.crop(0, 0, 1, 1).avg()  # a profile is looked at when it is used
-            except pyvips.Error as error:
-                reason = str(error).strip().splitlines()[0]
-                _log.warning("The CMYK profile cannot be used (%s); colours are approximate", reason)
-                srgb = None
-        if srgb is None:
-            top = 65535 if deep else 255
-            paper: Any = 1 - colours.cast("float") / top
-            light = paper.extract_band(0, n=3) * paper.extract_band(3) * top
-            srgb = light.rint().cast(image.format).copy(interpretation="rgb16" if deep else "srgb")
-    return srgb.bandjoin(image.extract_band(inks)) if image.bands > inks else srgb
+    deep = image.format != "uchar"
+    inks: Any = image.extract_band(0, n=4)
+    srgb = None
+    if image.get_typeof("icc-profile-data"):
+        try:
+            srgb = inks.icc_transform("srgb", embedded=True, **_rendering(deep))
+            srgb.crop(0, 0, 1, 1).avg()  # a profile is looked at when it is used
+        except pyvips.Error as error:
+            reason = str(error).strip().splitlines()[0]
+            _log.warning("The CMYK profile cannot be used (%s); colours are approximate", reason)
+            srgb = None
+    if srgb is None:
+        top = 65535 if deep else 255
+        paper: Any = 1 - inks.cast("float") / top
+        light = paper.extract_band(0, n=3) * paper.extract_band(3) * top
+        srgb = light.rint().cast(image.format).copy(interpretation="rgb16" if deep else "srgb")
+    return srgb.bandjoin(image.extract_band(4)) if image.bands > 4 else srgb
+
+
+def from_lab(image: "pyvips.Image") -> "pyvips.Image":
+    """LAB as TIFF stores it, L without a sign and a and b with one, as sRGB at its own depth; white is D50."""
+    deep = image.format != "uchar"
+    light: Any = image.extract_band(0).cast("float") * (100 / (65535 if deep else 255))
+    colours: Any = image.extract_band(1, n=2).copy(format="short" if deep else "char").cast("float")
+    lab = light.bandjoin(colours / (256 if deep else 1)).copy(interpretation="lab")
+    return lab.icc_export(output_profile="srgb", **_rendering(deep))
+
+
+def from_ycbcr(image: "pyvips.Image", red: float = 0.299, green: float = 0.587, blue: float = 0.114) -> "pyvips.Image":
+    """Luminance and two differences over the full range, in 8 or 16 bits, as RGB; by the weights in luminance."""
+    top = 255 if image.format == "uchar" else 65535
+    middle = (top + 1) // 2
+    to_red, to_blue = 2 - 2 * red, 2 - 2 * blue
+    matrix = [
+        [1, 0, to_red],
+        [1, -to_blue * blue / green, -to_red * red / green],
+        [1, to_blue, 0],
+    ]
+    centred: Any = image.cast("float") - [0, middle, middle]
+    return centred.recomb(matrix).rint().cast(image.format).copy(interpretation="rgb16" if top > 255 else "srgb")
+
+
+def unpremultiplied(colours: "pyvips.Image", alpha: "pyvips.Image") -> "pyvips.Image":
+    """Colours (or inks) that were multiplied with alpha, as they were before; nothing where alpha is nothing."""
+    top = {"uchar": 255, "ushort": 65535}.get(str(colours.format), 1)
+    whole: Any = (alpha > 0).ifthenelse(colours.cast("double") * top / alpha, 0)
+    return (whole if top == 1 else whole.rint()).cast(colours.format).copy(interpretation=colours.interpretation)
+
+
+def _rendering(deep: bool) -> dict[str, Any]:
+    return {"intent": "relative", "black_point_compensation": True, "depth": 16 if deep else 8}
 
 
 def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes]:

@@ -7,6 +7,7 @@ from pellucid.imaging.turning import turned_point
 
 PREFIX = b"Exif\0\0"
 _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _DETAILS = 0x0112, 0x011A, 0x011B, 0x0128, 0x8769
+_COLOUR_SPACE, _SRGB = 0xA001, 1
 _WIDTH, _HEIGHT, _SUBJECT_AREA, _SUBJECT_PLACE = 0xA002, 0xA003, 0x9214, 0xA214
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8}
 _WHOLE = {1: "B", 3: "H", 4: "I"}
@@ -130,4 +131,15 @@ def upright(exif: bytes, turn: int, size: tuple[int, int]) -> bytes | None:
             payload.put(tag, max(round(x), 0), max(round(y), 0), *sides)
     if payload.link + 4 <= len(payload.data):
         struct.pack_into("4x", payload.data, payload.link)
+    return PREFIX + bytes(payload.data)
+
+
+def in_srgb(exif: bytes) -> bytes:
+    """The payload of a picture whose colours became sRGB."""
+    try:
+        payload = _Payload(exif)
+    except ValueError:
+        return exif
+    if len(payload.numbers(_COLOUR_SPACE)) == 1:
+        payload.put(_COLOUR_SPACE, _SRGB)
     return PREFIX + bytes(payload.data)

@@ -1,7 +1,7 @@
 """IPTC records, as Photoshop wraps them."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 _SIGNATURE, _RECORDS = b"8BIM", 0x0404
 
@@ -13,14 +13,21 @@ def block(records: bytes) -> bytes:
 
 def records(photoshop: bytes) -> bytes | None:
     """The IPTC records among a block of Photoshop's resources."""
-    return next((data for number, data in _resources(photoshop) if number == _RECORDS and data), None)
+    return next((data for number, data, _ in _resources(photoshop) if number == _RECORDS and data), None)
 
 
-def _resources(block: bytes) -> Iterator[tuple[int, bytes]]:
+def without(photoshop: bytes, numbers: Container[int]) -> bytes:
+    """A block of Photoshop's resources without some of them."""
+    return b"".join(whole for number, _, whole in _resources(photoshop) if number not in numbers)
+
+
+def _resources(block: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Number, data, and all bytes of each."""
     at = 0
     while (at := block.find(_SIGNATURE, at)) >= 0 and at + 12 <= len(block):
         (number, name_length) = struct.unpack_from(">HB", block, at + 4)
         size_at = at + 6 + name_length + 1 + (name_length + 1) % 2
         (size,) = struct.unpack(">I", block[size_at : size_at + 4].rjust(4, b"\0"))
-        yield number, block[size_at + 4 : size_at + 4 + size]
-        at = size_at + 4 + size + size % 2
+        end = size_at + 4 + size
+        yield number, block[size_at + 4 : end], block[at : end + size % 2]
+        at = end + size % 2

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,6 @@ from pellucid.atomic import replacing
 from pellucid.errors import ConfigError, ImageError
 from pellucid.imaging.fit import fitted
 from pellucid.imaging.formats import BY_SUFFIX, Saving, format_named
-from pellucid.imaging.photo import Photo
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.rows import Streamed
 
@@ -173,13 +172,6 @@ def _noting(failures: list[Exception]) -> Generator[None]:
     except Exception as error:
         failures.append(error)
         raise
-
-
-def fit(photos: Iterable[Photo], path: Path) -> Iterator[Photo]:
-    """Reduce photos to what the format that a file's ending names can hold, and say once what that costs."""
-    for photo in photos:
-        picture = Picture.of(photo)
-        yield Photo.of(fitted(picture, format_named(path), path, Saving()).first())
 
 
 def _refuse_target(path: Path, overwrite: bool) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pellucid.errors import ImageError, did_you_mean
-from pellucid.imaging.formats import jpeg, legacy, png
+from pellucid.imaging.formats import bmp, gif, jpeg, legacy, netpbm, png, raw, tiff, webp
 from pellucid.imaging.formats.format import Format, Holds, Saving
 
 __all__ = ["BY_SUFFIX", "FORMATS", "HEAD_BYTES", "Format", "Holds", "Saving", "format_named", "format_of"]
@@ -13,14 +13,15 @@ __all__ = ["BY_SUFFIX", "FORMATS", "HEAD_BYTES", "Format", "Holds", "Saving", "f
 FORMATS = (
     jpeg.FORMAT,
     png.FORMAT,
-    legacy.RAW,
-    legacy.TIFF,
-    legacy.WEBP,
-    legacy.GIF,
+    raw.FORMAT,
+    tiff.FORMAT,
+    webp.FORMAT,
+    gif.FORMAT,
     legacy.AVIF,
     legacy.HEIF,
-    legacy.BMP,
-    legacy.PPM,
+    bmp.FORMAT,
+    netpbm.FORMAT,
+    netpbm.PAM,
 )
 BY_SUFFIX = {suffix: format for format in FORMATS for suffix in format.written}
 HEAD_BYTES = 512
