@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any
@@ -84,11 +84,13 @@ class Restorer:
         """Restore a photograph in memory; as ``restore_frame``, but done when it returns."""
         return Photo.of(self.restore_frame(photo, on_tile=on_tile, watch=watch))
 
-    def restore_frame(self, frame: Frame, *, on_tile: OnTile | None = None, watch: Watch | None = None) -> Frame:
+    def restore_frame(
+        self, frame: Frame, *, share: float | None = None, on_tile: OnTile | None = None, watch: Watch | None = None
+    ) -> Frame:
         """Restore a picture of any size; all but its pixels is carried over, transparency untouched.
 
-        It is judged at once (see ``judge``), and restored as the result's rows are asked for, top to bottom, with memory
-        for a few rows of tiles only; asking for the last one ends the ``watch``.
+        It is judged at once (see ``judge``), and restored as the result's rows are asked for, top to bottom, with
+        memory for a few rows of tiles only; asking for the last one ends the ``watch``.
 
         The network sees what ``Shown`` shows of it. A tile whose result cannot be believed (``guard.find_problem``) is
         computed again in float32, then in smaller pieces; what then is still wrong stays as it was in the input, with a
@@ -96,6 +98,7 @@ class Restorer:
 
         Args:
             frame: of any depth; its rows are asked for again and again, from top to bottom.
+            share: how much of the changes to make, where that was judged already (``judge_together``).
             on_tile: called with the number of pixels finished, as they are.
             watch: is told about the tiles.
 
@@ -109,7 +112,7 @@ class Restorer:
         """
         watch = watch or Watch()
         shown = Shown(frame)
-        share = self.judge(shown, watch)
+        share = self.judge(shown, watch) if share is None else share
         if not share:
             if on_tile:
                 on_tile(frame.height * frame.width)
@@ -156,11 +159,21 @@ class Restorer:
         Raises:
             RestoreError: a picture of other channels than the network takes.
         """
-        self._check_channels(pixels)
-        if not self.keep_clean or self.detector is None:
-            return 1.0
-        evidence = self.detector.evidence(torch.cat([self.features(view) for view in self.views(pixels)]))
-        share = self.detector.share(evidence)
+        return self._judge((pixels,), watch)
+
+    def judge_together(self, frames: Iterable[Frame], watch: Watch) -> float:
+        """The same of several frames that are seen one after the other: one answer for all, or they would flicker."""
+        return self._judge(map(Shown, frames), watch)
+
+    def _judge(self, pictures: Iterable[Rows], watch: Watch) -> float:
+        features: list[Tensor] = []
+        for pixels in pictures:
+            self._check_channels(pixels)
+            if not self.keep_clean or self.detector is None:
+                return 1.0
+            features += [self.features(view) for view in self.views(pixels)]
+        assert self.detector is not None
+        share = self.detector.share(self.detector.evidence(torch.cat(features)))
         watch.judge(share)
         return share
 
