@@ -12,7 +12,8 @@ from pellucid.errors import ConfigError
 if TYPE_CHECKING:
     from pellucid.files import Job
     from pellucid.files.deadline import CheckTime
-    from pellucid.imaging import Frame
+    from pellucid.imaging import Frame, Picture
+    from pellucid.inference.guard import Watch
 
 
 def degrade(
@@ -79,10 +80,14 @@ def degrade(
     )
     compose(chosen)  # a level that does not exist is found before any work
 
-    def work(frame: "Frame", job: "Job", check_time: "CheckTime") -> "tuple[Frame, None]":
-        check_time()
+    def work(picture: "Picture", job: "Job", check_time: "CheckTime") -> "tuple[Picture, list[Watch]]":
         own = random.Random(f"{seed}/{job.source.name}").getrandbits(62)  # so it is the same in any folder
-        return degrade_photo(Photo.of(frame), chosen, seed=own), None
+
+        def degraded(frame: "Frame") -> "Frame":
+            check_time()
+            return degrade_photo(Photo.of(frame), chosen, seed=own)
+
+        return picture.mapped(degraded), []
 
     results: list[FileResult] = []
     with (

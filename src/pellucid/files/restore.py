@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from pellucid.atomic import sweep
 from pellucid.files.deadline import CheckTime
@@ -11,9 +12,11 @@ from pellucid.files.options import FileOptions
 from pellucid.files.plan import Job, Plan, plan_files
 from pellucid.files.results import FileResult
 from pellucid.files.run import OnStart, Run, Work
-from pellucid.imaging import Frame
+from pellucid.imaging import Frame, Picture
 from pellucid.inference.guard import Watch
 from pellucid.inference.restorer import OnTile, Restorer
+
+LOOKS = 16  # frames of an animation that it is judged by, evenly spread
 
 OnPlan = Callable[[Plan], None]
 
@@ -45,15 +48,25 @@ def restore_files(
         ConfigError: as ``plan_files``, before any work.
     """
 
-    def work(frame: Frame, _job: Job, check_time: CheckTime) -> tuple[Frame, Watch]:
-        watch = Watch()
-
+    def work(picture: Picture, _job: Job, check_time: CheckTime) -> tuple[Picture, list[Watch]]:
         def advance(pixels: int) -> None:
             check_time()
             if on_tile:
                 on_tile(pixels)
 
-        return restorer.restore_frame(frame, on_tile=advance, watch=watch), watch
+        watches, share = list[Watch](), None
+        if picture.timing and picture.count > 1:
+            judged = Watch()
+            looks = islice(picture.frames(), 0, None, -(-picture.count // LOOKS))
+            share = restorer.judge_together(looks, judged)
+            if share == 0:
+                return picture, [judged] * picture.count
+
+        def restored(frame: Frame) -> Frame:
+            watches.append(Watch() if share is None else Watch(share=share))
+            return restorer.restore_frame(frame, share=share, on_tile=advance, watch=watches[-1])
+
+        return picture.mapped(restored), watches
 
     return process_files(
         inputs, output, work, recipe=recipe_of(restorer), options=options, on_plan=on_plan, on_start=on_start
@@ -74,7 +87,7 @@ def process_files(
 
     Args:
         inputs, output: as for ``plan_files``.
-        work: makes the new frames.
+        work: makes the new pictures.
         recipe: what decides how it does so, in a word, for ``--resume`` to compare.
         options, on_plan, on_start: as for ``restore_files``; yields and raises as it does.
     """

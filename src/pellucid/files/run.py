@@ -4,9 +4,10 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -25,10 +26,10 @@ from pellucid.subject import SUBJECT
 log = logging.getLogger(__name__)
 
 OnStart = Callable[[Job, PictureFacts], None]
-Work = Callable[[Frame, Job, CheckTime], tuple[Frame, Watch | None]]
-"""Makes the new frame of one that was read, knowing where it came from, and tells what was watched. The rows may be
-made later, as they are written. The function that it is given ends it when its time is up, and wants to be called now
-and then."""
+Work = Callable[[Picture, Job, CheckTime], tuple[Picture, list[Watch]]]
+"""Makes the new picture of one that was read, knowing where it came from, and tells what was watched: a watch for each
+frame, by the time it is there. Frames and their rows may be made later, as they are written. The function that it is
+given ends it when its time is up, and wants to be called now and then."""
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Run:
     """What the files of one run share.
 
     Attributes:
-        work: makes a new frame.
+        work: makes the new picture.
         options: how files are read and written.
         on_start: is told of each picture that was read.
         journals: by output folder.
@@ -58,7 +59,7 @@ class Run:
                     self._carry_out(attempt)
             except Exception as error:  # one photo must never end a batch
                 failure = _in_one_line(error, job)
-        watches = tuple(watch for watch in attempt.watches if watch is not None)
+        watches = tuple(attempt.watches)
         has_frames = attempt.read is not None and attempt.read.frames > 1
         return FileResult(
             source=str(job.source),
@@ -96,20 +97,22 @@ class Run:
     def _make(self, attempt: "_Attempt") -> None:
         """Read, work, write; where nothing was changed, the file as it is."""
         target, options = attempt.job.target, self.options
-        picture = self._open(attempt.job.source)
-        check_holds(picture, target, options.saving)
+        source = self._open(attempt.job.source)
+        check_holds(source, target, options.saving)
+        read = source.mapped(partial(self._read, attempt, source.count))
+        picture, attempt.watches = self.work(read, attempt.job, attempt.check_time)
         overwrite = options.existing in ("overwrite", "resume")
         same_format = picture.format == format_named(target).name
         may_copy = picture.path is not None and same_format and options.saving == Saving()
-        frames = self._worked(picture, attempt)
+        frames = picture.frames()
         first = next(frames)
-        # of a single picture it shows before the work that nothing is to be done, of several behind the last
-        if picture.count > 1 or not (may_copy and attempt.is_untouched):
+        # of one picture and of an animation it shows before the work that nothing is to be done, of pages behind it
+        if not (may_copy and attempt.is_untouched(picture)):
             write_picture(
                 replace(picture, decode=lambda: chain((first,), frames)), target, options.saving, overwrite=overwrite
             )
             overwrite = True
-        if may_copy and attempt.is_untouched:
+        if may_copy and attempt.is_untouched(picture):
             copy_picture(picture, target, overwrite=overwrite)
 
     def _open(self, source: Path) -> Picture:
@@ -117,20 +120,16 @@ class Run:
         picture = open_picture(source, max_pixels=options.max_pixels, white=options.white, no_data=options.no_data)
         return picture if options.keep_date else replace(picture, modified=None)
 
-    def _worked(self, picture: Picture, attempt: "_Attempt") -> Iterator[Frame]:
-        """The new frames, one after the other; what was read is told of once the first is there."""
-        for number, frame in enumerate(picture.frames()):
-            # a small one into memory, for it is looked at before it is worked on
-            frame = frame if frame.is_large else Photo.of(frame)
-            if number == 0:
-                self._begin(attempt, PictureFacts.of(frame, picture.count))
-            made, watch = self.work(frame, attempt.job, attempt.check_time)
-            attempt.watches.append(watch)
-            yield made
+    def _read(self, attempt: "_Attempt", count: int, frame: Frame) -> Frame:
+        """One frame of so many as it is to be worked on; small ones in memory, as they are looked at before that."""
+        frame = frame if frame.is_large else Photo.of(frame)
+        if attempt.read is None:
+            attempt.read = PictureFacts.of(frame, count)
+            self._begin(attempt, attempt.read)
+        return frame
 
     def _begin(self, attempt: "_Attempt", read: PictureFacts) -> None:
         """Tell what was read, and make room for the result."""
-        attempt.read = read
         log.info("%s", read)
         if self.on_start:
             self.on_start(attempt.job, read)
@@ -189,12 +188,11 @@ class _Attempt:
     check_time: CheckTime = lambda: None
     read: PictureFacts | None = None
     skipped: bool = False
-    watches: list[Watch | None] = field(default_factory=list[Watch | None])
+    watches: list[Watch] = field(default_factory=list[Watch])
 
-    @property
-    def is_untouched(self) -> bool:
-        """Whether nothing was changed in any frame so far."""
-        return all(watch is not None and watch.share == 0 for watch in self.watches)
+    def is_untouched(self, picture: Picture) -> bool:
+        """Whether it is known of every frame that nothing is changed in it."""
+        return len(self.watches) == picture.count and all(watch.share == 0 for watch in self.watches)
 
 
 def _decoded_size(frame: Frame) -> tuple[int, int]:
