@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pellucid.errors import ImageError, did_you_mean
-from pellucid.imaging.formats import bmp, gif, jpeg, legacy, netpbm, png, raw, tiff, webp
+from pellucid.imaging.formats import avif, bmp, gif, heif, jpeg, netpbm, png, raw, tiff, webp
 from pellucid.imaging.formats.format import Format, Holds, Saving
 
 __all__ = ["BY_SUFFIX", "FORMATS", "HEAD_BYTES", "Format", "Holds", "Saving", "format_named", "format_of"]
@@ -17,8 +17,8 @@ FORMATS = (
     tiff.FORMAT,
     webp.FORMAT,
     gif.FORMAT,
-    legacy.AVIF,
-    legacy.HEIF,
+    avif.FORMAT,
+    heif.FORMAT,
     bmp.FORMAT,
     netpbm.FORMAT,
     netpbm.PAM,
