@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pellucid.errors import ImageError
@@ -11,6 +12,7 @@ from pellucid.imaging.formats import HEAD_BYTES, format_of
 from pellucid.imaging.limits import MAX_PIXELS
 from pellucid.imaging.photo import Photo
 from pellucid.imaging.picture import Frame, Picture
+from pellucid.imaging.rows import Streamed
 from pellucid.imaging.source import Source, naming, open_file
 
 _log = logging.getLogger(__name__)
@@ -59,7 +61,10 @@ def open_picture(
 
     def frames() -> Iterator[Frame]:
         with naming(path):
-            yield from (replace(frame, **told) if told else frame for frame in picture.decode())
+            for frame in picture.decode():
+                if isinstance(frame.samples, Streamed):
+                    frame = frame.with_samples(frame.samples.within(partial(naming, path)))
+                yield replace(frame, **told)
 
     return replace(picture, decode=frames, modified=modified)
 

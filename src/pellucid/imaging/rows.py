@@ -1,6 +1,7 @@
 """Pictures a few rows at a time, where whole ones would take too much memory."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ MOST_ROWS = 256
 
 
 def rows_at_once(height: int, width: int) -> Iterator[slice]:
-    """Spans of a picture's rows, top to bottom, few enough pixels to be held as floats, each from a multiple of 8 on."""
+    """Spans of rows, top to bottom, of few enough pixels to be held as floats, each from a multiple of 8 on."""
     step = min(max(PIXELS_AT_ONCE // max(width, 1) // 8 * 8, 8), MOST_ROWS)
     for top in range(0, height, step):
         yield slice(top, min(top + step, height))
@@ -51,6 +52,15 @@ class Streamed:
         self.dtype = dtype
         self._start = start
         self._begin()
+
+    def within(self, context: Callable[[], AbstractContextManager[None]]) -> "Streamed":
+        """The same rows, made in a context, such as one that names what goes wrong."""
+
+        def start() -> Iterator[NDArray[Any]]:
+            with context():
+                yield from self._start()
+
+        return Streamed(self.shape, self.dtype, start)
 
     def _begin(self) -> None:
         self._coming = self._start()

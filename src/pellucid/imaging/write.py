@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
-
-from numpy.typing import NDArray
+from typing import IO
 
 from pellucid.atomic import replacing
 from pellucid.errors import ConfigError, ImageError
@@ -149,18 +147,12 @@ def write_whole(
 def _noted(picture: Picture, failures: list[Exception]) -> Picture:
     """Tell what goes wrong with making a picture from what goes wrong with its file."""
 
-    def strips(frame: Frame) -> Iterator[NDArray[Any]]:
-        with _noting(failures):
-            yield from frame.strips()
-
     def frames() -> Iterator[Frame]:
         with _noting(failures):
             for frame in picture.frames():
                 if isinstance(frame.samples, Streamed):
-                    start = partial(strips, frame)
-                    yield frame.with_samples(Streamed(frame.samples.shape, frame.dtype, start))
-                else:
-                    yield frame
+                    frame = frame.with_samples(frame.samples.within(partial(_noting, failures)))
+                yield frame
 
     return replace(picture, decode=frames)
 
