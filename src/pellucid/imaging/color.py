@@ -95,21 +95,31 @@ def converted(image: "pyvips.Image") -> "pyvips.Image":
         return image
     deep = image.format != "uchar"
     inks: Any = image.extract_band(0, n=4)
-    srgb = None
-    if image.get_typeof("icc-profile-data"):
-        try:
-            srgb = inks.icc_transform("srgb", embedded=True, **_rendering(deep))
-            srgb.crop(0, 0, 1, 1).avg()  # a profile is looked at when it is used
-        except pyvips.Error as error:
-            reason = str(error).strip().splitlines()[0]
-            _log.warning("The CMYK profile cannot be used (%s); colours are approximate", reason)
-            srgb = None
-    if srgb is None:
+    if _has_profile(image):
+        srgb = inks.icc_transform("srgb", embedded=True, **_rendering(deep=deep))
+    else:
         top = 65535 if deep else 255
         paper: Any = 1 - inks.cast("float") / top
         light = paper.extract_band(0, n=3) * paper.extract_band(3) * top
         srgb = light.rint().cast(image.format).copy(interpretation="rgb16" if deep else "srgb")
     return srgb.bandjoin(image.extract_band(4)) if image.bands > 4 else srgb
+
+
+def _has_profile(cmyk: "pyvips.Image") -> bool:
+    """Whether there is a profile by which CMYK can be converted; one that is of no use is warned of."""
+    import pyvips
+
+    if not cmyk.get_typeof("icc-profile-data"):
+        return False
+    inks = pyvips.Image.black(1, 1, bands=4).copy(interpretation="cmyk")
+    inks.set_type(pyvips.GValue.blob_type, "icc-profile-data", cmyk.get("icc-profile-data"))
+    try:
+        inks.icc_transform("srgb", embedded=True).avg()  # a profile is looked at when it is used
+    except pyvips.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        _log.warning("The CMYK profile cannot be used (%s); colours are approximate", reason)
+        return False
+    return True
 
 
 def from_lab(image: "pyvips.Image") -> "pyvips.Image":
@@ -118,7 +128,7 @@ def from_lab(image: "pyvips.Image") -> "pyvips.Image":
     light: Any = image.extract_band(0).cast("float") * (100 / (65535 if deep else 255))
     colours: Any = image.extract_band(1, n=2).copy(format="short" if deep else "char").cast("float")
     lab = light.bandjoin(colours / (256 if deep else 1)).copy(interpretation="lab")
-    return lab.icc_export(output_profile="srgb", **_rendering(deep))
+    return lab.icc_export(output_profile="srgb", **_rendering(deep=deep))
 
 
 def from_ycbcr(image: "pyvips.Image", red: float = 0.299, green: float = 0.587, blue: float = 0.114) -> "pyvips.Image":
@@ -142,7 +152,7 @@ def unpremultiplied(colours: "pyvips.Image", alpha: "pyvips.Image") -> "pyvips.I
     return (whole if top == 1 else whole.rint()).cast(colours.format).copy(interpretation=colours.interpretation)
 
 
-def _rendering(deep: bool) -> dict[str, Any]:
+def _rendering(*, deep: bool) -> dict[str, Any]:
     return {"intent": "relative", "black_point_compensation": True, "depth": 16 if deep else 8}
 
 

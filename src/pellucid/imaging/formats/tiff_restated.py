@@ -61,6 +61,9 @@ class Restated:
         layout = tags.tree(*_LAYOUT)
         if tags.whole(262, 1) in (_CMYK, _YCBCR, _LAB):
             layout[262] = Entry.of(tags_of.SHORT, _RGB)
+        further = tags.whole(277, 1) - (3 if tags.whole(262, 1) in (_RGB, _CMYK, _YCBCR, _LAB) else 1)
+        if further > 0:
+            layout[338] = Entry.of(tags_of.SHORT, *(0,) * min(further, 99))
         if self._opens:
             layout[259] = Entry.of(tags_of.SHORT, _DEFLATE)
         layout[counts] = layout[places] = Entry.of(tags_of.LONG8, *sizes)

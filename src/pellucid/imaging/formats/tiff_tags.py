@@ -37,7 +37,7 @@ _DESCRIBING = frozenset(
 STORAGE = frozenset(
     {*range(254, 267), 273, *range(277, 285), *range(288, 294), 296, 300, 317, *range(320, 329), _SUB_IMAGES}
     | {*range(332, 343), 346, 347, 351, *range(512, 522), *range(529, 533), 559, XMP, IPTC, ICC, _LAYERS}
-)
+) - frozenset(WHITES)
 _NAMES = {
     301: "transfer function",
     343: "clip path",
