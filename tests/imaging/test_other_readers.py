@@ -221,7 +221,7 @@ def test_photos_turned_every_way(path, tmp_path):
     again = read_photo(tmp_path / "a.jpg")
     assert abs(again.pixels.astype(int) - photo.pixels).mean() < 3
     assert (again.exif, again.iptc) == (photo.exif, photo.iptc)
-    assert again.jpeg.subsampling == photo.jpeg.subsampling
+    assert again.jpeg.subsampling == 0
     assert sum(again.jpeg.tables[0]) <= sum(photo.jpeg.tables[0])
 
 

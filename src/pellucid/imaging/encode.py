@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from pellucid.imaging.picture import Frame
+from pellucid.imaging.rows import Streamed
 
 if TYPE_CHECKING:
     import pyvips
@@ -27,18 +28,20 @@ def encoded(
 ) -> Generator[IO[bytes]]:
     """A file without a name, beside another, that an encoder has written a frame of whole numbers to; at its start.
 
-    The rows go through a pipe as a PNG that is not compressed, to a thread that encodes. So a network that makes them
-    runs in the caller's, where signals and exceptions reach it.
+    A thread encodes. Rows that are made as they are asked for go to it through a pipe, as a PNG that is not compressed;
+    so a network that makes them runs in the caller's thread, where signals and exceptions reach it.
     """
     import pyvips
 
     failures: list[Exception] = []
     reading, writing = os.pipe()
+    is_streamed = isinstance(frame.samples, Streamed)
 
     def pull() -> None:
         try:
             source = pyvips.Source.new_from_descriptor(reading)
-            image = pyvips.Image.pngload_source(source, access="sequential", fail_on="error")
+            options = {"access": "sequential", "fail_on": "error"}
+            image = pyvips.Image.pngload_source(source, **options) if is_streamed else _in_memory(frame)
             save(image, pyvips.Target.new_to_descriptor(file.fileno()))
         except Exception as error:
             failures.append(error)
@@ -51,7 +54,7 @@ def encoded(
         try:
             # an encoder that failed reads no more, and its own error says why
             with suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
-                for piece in _stored_png(frame):
+                for piece in _stored_png(frame) if is_streamed else ():
                     pipe.write(piece)
         finally:
             thread.join()
@@ -61,6 +64,16 @@ def encoded(
             raise failures[0]
         file.seek(0)
         yield file
+
+
+def _in_memory(frame: Frame) -> "pyvips.Image":
+    import pyvips
+
+    samples, is_deep = frame.array(), frame.dtype.itemsize == 2
+    height, width, bands = samples.shape
+    image = pyvips.Image.new_from_memory(samples.data, width, height, bands, "ushort" if is_deep else "uchar")
+    kinds = ("grey16", "rgb16") if is_deep else ("b-w", "srgb")
+    return image.copy(interpretation=kinds[bands > 2])
 
 
 def _stored_png(frame: Frame) -> Iterator[bytes]:

@@ -35,7 +35,8 @@ def _open(source: Source) -> Picture:
 
     def whole() -> Iterator[NDArray[Any]]:
         with source.path.open("rb") as file:
-            yield np.array(opened(file).convert(mode)).reshape(shape)
+            samples = np.array(opened(file).convert(mode)).reshape(shape)
+        yield from (samples[rows] for rows in rows_at_once(*shape[:2]))
 
     shape = image.height, image.width, len(mode)
     across, down = image.info.get("dpi", (0, 0))

@@ -247,8 +247,6 @@ def _indexed(frame: Frame, with_transparency: bool, said: set[str]) -> tuple[Ima
     if frame.has_alpha and ((samples[:, :, -1] > 0) & (samples[:, :, -1] < 255)).any():
         said.add("holds transparency that is all or nothing; what is half transparent is one of both")
     with_transparency = with_transparency or bool(hidden.any())
-    if frame.channels == 1 and not with_transparency:  # as a grey picture's palette is known by
-        return Image.fromarray(np.ascontiguousarray(samples[:, :, 0])), None
     room = 256 - with_transparency
     colours = np.ascontiguousarray(np.broadcast_to(samples[:, :, : frame.channels], (*hidden.shape, 3)))
     codes = colours[:, :, 2].astype(np.uint32)

@@ -22,9 +22,8 @@ from pellucid.imaging.color import converted, srgb_profile
 from pellucid.imaging.encode import encoded
 from pellucid.imaging.formats.format import Format, Holds, Saving
 from pellucid.imaging.limits import refuse_huge
-from pellucid.imaging.metadata import quiet_pillow
 from pellucid.imaging.picture import Frame, Picture
-from pellucid.imaging.source import Source
+from pellucid.imaging.source import Source, quiet_pillow
 
 if TYPE_CHECKING:
     import pyvips
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 DEFAULT_QUALITY = 95
+"""With colours in full. On 56 denoised photos, 8.9 dB better than their sources, it takes 0.26 dB away again in 2.9 bits a
+pixel; 90 takes 0.45 in 2.0 and 98 takes 0.17 in 4.3, and halved colours take 0.65 even at 95, in 2.4."""
 _SEGMENT = 65533  # a segment counts its length, itself included, in 16 bits
 _APP0, _APP1, _APP2, _APP11, _APP13, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xEF, 0xFE
 _SOS, _EOI = 0xDA, 0xD9
@@ -200,12 +201,11 @@ def _ended(data: bytes) -> bytes:
 
 def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     frame = picture.first()
-    source = frame.jpeg if frame.jpeg and frame.jpeg.channels == frame.channels else None
-    finest = saving.quality is not None or source is None or source.subsampling == 0
-    quality = saving.quality or max(DEFAULT_QUALITY, 0 if source is None else quality_of(source))
+    fits = frame.jpeg is not None and frame.jpeg.channels == frame.channels
+    quality = saving.quality or max(DEFAULT_QUALITY, quality_of(frame.jpeg) if frame.jpeg and fits else 0)
 
     def save(image: "pyvips.Image", target: "pyvips.Target") -> None:
-        image.jpegsave_target(target, Q=quality, subsample_mode="off" if finest else "on", keep=0)
+        image.jpegsave_target(target, Q=quality, subsample_mode="off", keep=0)
 
     with encoded(frame, save, file) as bare:
         file.write(bare.read(2))  # start of image
