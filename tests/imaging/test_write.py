@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from pellucid.errors import ConfigError, ImageError
-from pellucid.imaging import Photo, check_writable_suffix, read_photo, tiff, write_photo
+from pellucid.imaging import Photo, check_writable_suffix, read_photo, write_photo
 from pellucid.imaging.formats import BY_SUFFIX
 
 RNG = np.random.default_rng(5)
@@ -87,7 +87,7 @@ def test_depth_is_rounded_and_said(tmp_path, caplog, suffix, dtype):
     assert written.pixels.dtype == dtype
     assert written.pixels[-1, 0, 0] == round((0.4999 if suffix == "png" else 0.4999**2 + 1 - 0.4999) * top)
     assert suffix == "jpg" or written.pixels[0, 0, 0] == top
-    assert "float32 depth" in caplog.text
+    assert f"32-bit float samples ({8 if dtype == 'uint8' else 16} bits are kept)" in caplog.text
     assert ("alpha (it lies over white now)" in caplog.text) == (suffix != "png")
 
 
@@ -114,7 +114,7 @@ def test_a_jpeg_is_at_least_as_fine_as_its_source(tmp_path, quality, written, ch
     image.save(source, quality=quality, subsampling="4:2:0")
     photo = read_photo(source)
     write_photo(photo, again)
-    image.save(tmp_path / "expected.jpg", quality=written, subsampling="4:2:0")
+    image.save(tmp_path / "expected.jpg", quality=written, subsampling="4:4:4")
     assert read_photo(again).jpeg == read_photo(tmp_path / "expected.jpg").jpeg
     write_photo(photo, chosen, quality=90)
     assert read_photo(chosen).jpeg.tables != photo.jpeg.tables
@@ -140,7 +140,7 @@ def test_webp_keeps_alpha(tmp_path):
 def test_what_a_format_cannot_hold_is_named(tmp_path, caplog):
     photo = replace(photo_of("uint8", 3), exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", icc=b"profile", xmp=b"<x/>")
     write_photo(photo, tmp_path / "a.bmp")
-    assert "BMP cannot hold its exif, icc, xmp" in caplog.text
+    assert "BMP cannot hold its exif, xmp" in caplog.text
     caplog.clear()
     write_photo(replace(photo, exif=photo.exif + bytes(70000)), tmp_path / "a.jpg")
     assert "JPEG cannot hold its exif" in caplog.text
@@ -153,17 +153,6 @@ def test_exif_that_a_tiff_cannot_take_does_not_stop_it(tmp_path):
     photo = replace(photo_of("uint8", 3), exif=exif)
     write_photo(photo, tmp_path / "a.tif")
     assert_same(read_photo(tmp_path / "a.tif"), photo)
-
-
-def test_exif_of_odd_types_does_not_stop_a_tiff(tmp_path, caplog, monkeypatch):
-    def broken(_payload):
-        raise TypeError("odd\ntype")
-
-    monkeypatch.setattr(tiff, "exif_tags", broken)
-    photo = photo_of("uint8", 3)
-    write_photo(photo, tmp_path / "a.tif")
-    assert_same(read_photo(tmp_path / "a.tif"), photo)
-    assert "left out (odd type)" in caplog.text
 
 
 def test_suffix_is_checked_beforehand():
