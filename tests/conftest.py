@@ -88,6 +88,31 @@ def deep(path: Path, size: tuple[int, int] = (96, 80), *, seed: int = 0) -> Path
     return path
 
 
+def dng(path: Path) -> Path:
+    """Write a raw file of a made-up camera: ramps of red and green, held upright."""
+    import tifffile
+
+    height, width = 96, 128
+    rows, columns = np.mgrid[:height, :width]
+    red, green, blue = columns / width, rows / height, np.full((height, width), 0.3)
+    mosaic = np.where(rows % 2 == 0, np.where(columns % 2 == 0, red, green), np.where(columns % 2 == 0, green, blue))
+    to_srgb = (3.2405, -1.5371, -0.4985, -0.9693, 1.8760, 0.0416, 0.0556, -0.2040, 1.0572)
+    tags = [
+        (33421, 3, 2, (2, 2), True),
+        (33422, 1, 4, bytes((0, 1, 1, 2)), True),
+        (50706, 1, 4, bytes((1, 4, 0, 0)), True),
+        (50708, 2, 9, "Pellucid", True),
+        (50721, 10, 9, [part for value in to_srgb for part in (round(value * 10000), 10000)], True),
+        (50728, 5, 3, [1, 1] * 3, True),
+        (50778, 3, 1, 21, True),
+        (271, 2, 9, "Pellucid", True),
+        (274, 3, 1, 6, True),
+        (700, 1, 6, b"<xmp/>", True),
+    ]
+    tifffile.imwrite(path, np.rint(mosaic * 52000).astype(np.uint16), photometric=32803, metadata=None, extratags=tags)
+    return path
+
+
 def left_behind(folder: Path, suffix: str) -> Path:
     """Write the unfinished file of a process that is gone: no process has so high a number."""
     path = folder / f".pellucid-{HOST}-{2**22 + 1}-{'0' * 16}{suffix}"

@@ -89,8 +89,6 @@ def converted(image: "pyvips.Image") -> "pyvips.Image":
 
     It goes through its profile, where it has one that is of use.
     """
-    import pyvips
-
     if image.interpretation != "cmyk":
         return image
     deep = image.format != "uchar"

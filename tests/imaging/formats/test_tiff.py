@@ -3,6 +3,8 @@
 import shutil
 import struct
 import subprocess
+import tracemalloc
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -152,7 +154,7 @@ def test_ycbcr_with_fewer_colours_than_pixels(tmp_path, shared, compression):
     entries.append(struct.pack("<HHII", 279, 4, 3, 262))
     entries.append(struct.pack("<HHIHH", 530, 3, 2, across, down))
     head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
-    numbers = struct.pack("<3I", *places[:3]) + struct.pack("<3I", *map(len, strips)) + bytes(6) + struct.pack("<3H", 8, 8, 8)
+    numbers = struct.pack("<6I6x3H", *places[:3], *map(len, strips), 8, 8, 8)
     data.write_bytes((head.ljust(250, b"\0") + numbers).ljust(300, b"\0") + b"".join(strips))
     ycbcr = np.dstack([light, np.full_like(light, 90), np.full_like(light, 150)])
     expected = np.asarray(Image.fromarray(ycbcr, "YCbCr").convert("RGB"))
@@ -356,6 +358,28 @@ def test_what_tells_places_does_not_outlive_a_turn(tmp_path, caplog):
     assert "left out: GeoTIFF tags" in caplog.text
 
 
+def test_photoshop_and_others_may_call_iptc_numbers(tmp_path):
+    padded = IPTC + bytes(-len(IPTC) % 4)
+    for order in "<>":
+        numbers = struct.unpack(f"{order}{len(padded) // 4}I", padded)
+        tags = [(33723, 4, len(numbers), numbers, True)]
+        path = tiff(tmp_path / "a.tif", noise("uint8", 3), extratags=tags, byteorder=order)
+        assert read_photo(path).iptc == padded
+
+
+def test_a_claimed_length_takes_no_memory(tmp_path):
+    path = tiff(tmp_path / "a.tif", noise("uint8", 3), extratags=[(33723, 7, len(IPTC), IPTC, True)])
+    data = path.read_bytes()
+    count = data.index(struct.pack("<HH", 33723, 7)) + 4
+    path.write_bytes(data[:count] + struct.pack("<I", 2**31) + data[count + 4 :])
+    tracemalloc.start()
+    with suppress(ImageError):
+        read_photo(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
+
+
 def test_photoshop_resources(tmp_path, caplog):
     resource = lambda number, data: struct.pack(">4sH2xI", b"8BIM", number, len(data)) + data  # noqa: E731
     block = resource(0x0404, IPTC) + resource(0x040C, b"thumbnail!") + resource(2000, b"a path")
@@ -372,7 +396,9 @@ def test_srgb_is_told_where_colours_became_it(tmp_path):
     exif = Image.Exif()
     exif[271] = "Pellucid"
     exif.get_ifd(0x8769)[0xA001] = 0xFFFF
-    Image.new("CMYK", (9, 9)).save(tmp_path / "a.tif", exif=exif.tobytes(), icc_profile=pyvips.Image.profile_load("cmyk"))
+    Image.new("CMYK", (9, 9)).save(
+        tmp_path / "a.tif", exif=exif.tobytes(), icc_profile=pyvips.Image.profile_load("cmyk")
+    )
     photo = read_photo(tmp_path / "a.tif")
     told = Image.Exif()
     told.load(photo.exif)
@@ -474,7 +500,9 @@ def test_endless_pages_end(tmp_path):
 
 def test_no_damage_escapes(tmp_path):
     path = tmp_path / "a.tif"
-    photos = [replace(photo, icc=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()) for photo in pages()]
+    photos = [
+        replace(photo, icc=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()) for photo in pages()
+    ]
     for compression in ("none", "zstd"):
         write_picture(Picture.of(*photos), path, Saving(compression=compression))
         whole = path.read_bytes()

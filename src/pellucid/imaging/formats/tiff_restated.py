@@ -58,7 +58,7 @@ class Restated:
             (int(place), int(size)) for place, size in zip(tags.numbers(places), tags.numbers(counts), strict=False)
         ]
         sizes = [_size_in_blocks(self._length(i)) if self._opens else size for i, (_, size) in enumerate(self._stored)]
-        layout = tags.tree(*_LAYOUT)
+        layout = tags.tree(_LAYOUT)
         if tags.whole(262, 1) in (_CMYK, _YCBCR, _LAB):
             layout[262] = Entry.of(tags_of.SHORT, _RGB)
         further = tags.whole(277, 1) - (3 if tags.whole(262, 1) in (_RGB, _CMYK, _YCBCR, _LAB) else 1)
@@ -163,7 +163,9 @@ def _unpacked(data: bytes, compression: int, length: int) -> bytes:
             279: Entry.of(tags_of.LONG, len(data)),
         }
         layout[273] = Entry.of(tags_of.LONG, 8 + len(packed(layout, 8, big=False)))
-        data = Image.open(BytesIO(b"II*\0\x08\0\0\0" + packed(layout, 8, big=False) + data), formats=("TIFF",)).tobytes()
+        data = Image.open(
+            BytesIO(b"II*\0\x08\0\0\0" + packed(layout, 8, big=False) + data), formats=("TIFF",)
+        ).tobytes()
     if len(data) < length:
         raise ImageError("is damaged or cut short (a strip of it)")
     return data[:length]
@@ -176,7 +178,5 @@ def _size_in_blocks(length: int) -> int:
 def _in_blocks(data: bytes) -> bytes:
     """Bytes as deflate stores them where it does not pack: their length is known beforehand."""
     parts = [data[start : start + _BLOCK] for start in range(0, len(data), _BLOCK)] or [b""]
-    blocks = [
-        struct.pack("<BHH", part is parts[-1], len(part), len(part) ^ 0xFFFF) + part for part in parts
-    ]
+    blocks = [struct.pack("<BHH", part is parts[-1], len(part), len(part) ^ 0xFFFF) + part for part in parts]
     return b"\x78\x01" + b"".join(blocks) + struct.pack(">I", zlib.adler32(data))

@@ -1,7 +1,7 @@
 """Directories of tags, as TIFF files and EXIF payloads have them; values stay the bytes that they are."""
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from os import SEEK_END
@@ -156,10 +156,10 @@ class Tags:
         """The first of its numbers."""
         return int((self.numbers(tag) or (otherwise,))[0])
 
-    def tree(self, *chosen: int) -> dict[int, Any]:
-        """These tags, or all, with the directories that EXIF hangs on them; what cannot be read is absent."""
+    def tree(self, chosen: Iterable[int]) -> dict[int, Any]:
+        """These tags with the directories that EXIF hangs on them; what cannot be read is absent."""
         found: dict[int, Any] = {}
-        for tag in chosen or self.places:
+        for tag in chosen:
             found[tag] = self._child(tag) if tag in _POINTERS else self.entry(tag)
         return {tag: value for tag, value in sorted(found.items()) if value}
 
@@ -169,7 +169,7 @@ class Tags:
         except (struct.error, OSError, OverflowError):
             return None
         # only the interoperability's hangs on another, so that none hangs on itself
-        return child.tree(*(key for key in child.places if key not in (_EXIF, _GPS) and key != tag))
+        return child.tree(key for key in child.places if key not in (_EXIF, _GPS, tag))
 
 
 def packed(directory: Directory, start: int, order: str = "<", *, big: bool, followed: bool = False) -> bytes:
@@ -206,7 +206,7 @@ def packed(directory: Directory, start: int, order: str = "<", *, big: bool, fol
 
 def exif_of_tags(tags: Tags) -> bytes | None:
     """An EXIF payload of what describes the photograph in a TIFF's directory; resolutions are told elsewhere."""
-    directory = tags.tree(*(tag for tag in tags.places if tag in _DESCRIBING))
+    directory = tags.tree(tag for tag in tags.places if tag in _DESCRIBING)
     return exif_of.PREFIX + b"II*\0\x08\0\0\0" + packed(directory, 8, big=False) if directory else None
 
 
@@ -218,7 +218,7 @@ def tags_of_exif(exif: bytes) -> dict[int, Any]:
         tags = Tags.at(BytesIO(payload), struct.unpack_from(f"{order}I", payload, 4)[0], order, big=big)
     except struct.error:
         return {}
-    return tags.tree(*(tag for tag in tags.places if tag not in STORAGE))
+    return tags.tree(tag for tag in tags.places if tag not in STORAGE)
 
 
 def natives(tags: Tags) -> Iterator[Native]:
