@@ -61,7 +61,7 @@ def _fit(frame: Frame, format: Format, saving: Saving) -> tuple[Frame, list[str]
     gone = dict.fromkeys(text.keyword for text in frame.text if text not in kept)
     lost += [f"text ({', '.join(gone)})"] if gone else []
     changes["text"] = kept
-    if frame.dpi and not holds.units:
+    if frame.dpi and not {"inch", "cm"} & {*holds.units}:
         lost.append("dpi")
         changes["dpi"] = None
     if frame.aspect and "none" not in holds.units:
@@ -69,24 +69,43 @@ def _fit(frame: Frame, format: Format, saving: Saving) -> tuple[Frame, list[str]
         changes["aspect"] = None
     changes["native"] = tuple(part for part in frame.native if part.format == format.name)
     lost += dict.fromkeys(part.name for part in frame.native if part.name and part.format != format.name)
-    dtype = _depth(frame.dtype, holds.depths)
-    if dtype != frame.dtype:
-        lost.append(f"{frame.dtype} depth")
-    if not loses_alpha and dtype == frame.dtype:
+    white = frame.white if format.name != frame.format else None
+    if white is not None:
+        lost = [name for name in lost if name != "white point"] + ["white point (white is at the top now)"]
+        changes["white"] = None
+    if frame.no_data is not None and format.name != frame.format:
+        lost = [name for name in lost if name != "no-data value"] + ["no-data value"]
+        changes["no_data"] = None
+    kept, dtype = _depth(frame, holds.depths)
+    if kept < (bits := _bits(frame)):
+        lost.append(f"{bits}-bit {'float ' if frame.dtype.kind == 'f' else ''}samples ({kept} bits are kept)")
+    if not loses_alpha and dtype == frame.dtype and white is None:
         return replace(frame, **changes), lost
 
     def change(strip: NDArray[Any]) -> NDArray[Any]:
+        strip = strip if white is None else _stretched(strip, white, frame.channels)
         return to_depth(_over(strip, saving.background) if loses_alpha else strip, dtype)
 
     bands = frame.channels + (frame.has_alpha and not loses_alpha)
     return frame.mapped(change, bands, dtype, **changes), lost
 
 
-def _depth(dtype: np.dtype[Any], depths: tuple[int, ...]) -> np.dtype[Any]:
-    """The samples' own depth, or the deepest that the format has."""
-    if dtype.kind == "f":
-        return dtype if 32 in depths else np.dtype(np.uint16 if max(depths) > 8 else np.uint8)
-    return dtype if max(depths) >= 8 * dtype.itemsize or (dtype.itemsize == 2 and max(depths) > 8) else np.dtype("u1")
+def _bits(frame: Frame) -> int:
+    return frame.bits or 8 * frame.dtype.itemsize
+
+
+def _depth(frame: Frame, depths: tuple[int, ...]) -> tuple[int, np.dtype[Any]]:
+    """Bits of a sample in the file, as few as hold all or else the most there are, and what to give its writer."""
+    bits = min((bits for bits in depths if bits >= _bits(frame)), default=max(depths))
+    return bits, np.dtype(np.float32 if bits == 32 else np.uint16 if bits > 8 else np.uint8)
+
+
+def _stretched(strip: NDArray[Any], white: float, channels: int) -> NDArray[Any]:
+    """Samples whose white is at the top of their depth; alpha (last) is there already."""
+    top = 1 if strip.dtype.kind == "f" else np.iinfo(strip.dtype).max
+    colours = strip[:, :, :channels] * np.float32(top / white)
+    colours = colours if top == 1 else np.rint(colours).clip(0, top)
+    return np.concatenate([colours.astype(strip.dtype), strip[:, :, channels:]], axis=2)
 
 
 def _over(strip: NDArray[Any], background: tuple[int, int, int]) -> NDArray[Any]:

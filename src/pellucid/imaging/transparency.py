@@ -1,7 +1,7 @@
 """What lies below full transparency: often garbage, which a network would carry over the edge of what is seen.
 
-For it to look at, colours of nearby visible pixels stand there: each hidden pixel's is the mean of what is visible in the
-smallest square around it that holds anything visible, of squares whose sides are powers of two.
+For it to look at, colours of nearby visible pixels stand there: each hidden pixel's is the mean of what is visible in
+the smallest square around it that holds anything visible, of squares whose sides are powers of two.
 """
 
 from collections.abc import Iterable

@@ -1,5 +1,6 @@
 """What networks are shown of a picture, and the way back to all that it is."""
 
+import logging
 from functools import cached_property
 from typing import Any
 
@@ -10,19 +11,25 @@ from pellucid.errors import ImageError
 from pellucid.imaging import Encoding, Frame, to_depth, to_float
 from pellucid.imaging.transparency import CELL, fill, means_of_cells
 
+log = logging.getLogger(__name__)
+
+BRIGHTEST = 64.0  # of highlights in floats; beyond, white is probably at 255
+NARROWER = (255, 1023, 4095, 16383)  # where white may be in 16 bits
+
 
 class Shown:
     """The pixels of a frame (H, W, C) as a network is to see them, in parts, rows asked for from top to bottom.
 
     There is no alpha; what is fully transparent, or known to be unknown, has the colours of what is seen nearby; white
-    is at 1 (or full); and tones are encoded for the eye, whatever the profile says (``imaging.Encoding``).
+    is at 1 (or full); and tones are encoded for the eye, whatever encoding they have (``imaging.Encoding``).
     """
 
     def __init__(self, frame: Frame) -> None:
         """Look at nothing yet."""
         self._frame = frame
-        self._encoding = Encoding.of(frame.icc, frame.channels)
+        self._encoding = Encoding.of(frame, frame.channels)
         self.shape = (frame.height, frame.width, frame.channels)
+        self._brightest = 0.0
         self._hides = frame.has_alpha or frame.no_data is not None
         self._recodes = self._encoding is not None or frame.white is not None
         self.dtype = np.dtype(np.float32) if self._recodes else frame.dtype
@@ -33,6 +40,8 @@ class Shown:
             pixels = self._frame.samples[rows, columns][:, :, : self.shape[2]]
         else:
             pixels = self._filled(_span(rows, self.shape[0]), _span(columns, self.shape[1]))
+        if self._frame.white is None and pixels.dtype != np.uint8:
+            self._measure(float(pixels.max()))
         return self._shown(pixels)
 
     def back(self, rows: NDArray[Any], place: slice) -> NDArray[Any]:
@@ -52,6 +61,19 @@ class Shown:
         if self._means is not None:
             rows = np.where(self._visible(samples)[:, :, None], rows, pixels)
         return np.concatenate([rows, samples[:, :, self.shape[2] :]], axis=2)
+
+    def check_white(self) -> None:
+        """Warn if all that was asked for is so dark that white is probably elsewhere than at the top."""
+        near = next((top for top in NARROWER if self._brightest <= top), None)
+        told = self._frame.white is not None or self._frame.bits is not None
+        if self._frame.dtype == np.uint16 and not told and near is not None and self._brightest > 0:
+            log.warning("nothing is brighter than %d of 65535; if white is at %d, --white %d says so", near, near, near)
+
+    def _measure(self, brightest: float) -> None:
+        is_first = self._brightest <= BRIGHTEST < brightest
+        if self._frame.dtype.kind == "f" and is_first:
+            log.warning("floats of up to %.4g: white is expected at 1; --white tells where else it is", brightest)
+        self._brightest = max(self._brightest, brightest)
 
     def _shown(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """White at 1 or full, and the tones of the eye."""
