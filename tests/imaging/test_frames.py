@@ -298,24 +298,6 @@ def test_half_transparency_is_lost_in_a_gif_with_a_word(tmp_path, caplog):
     np.testing.assert_array_equal(read_photo(tmp_path / "a.gif").alpha, np.where(alpha < 128, 0, 255))
 
 
-def test_pages_keep_what_is_theirs(tmp_path):
-    exif = Image.Exif()
-    exif[0x010F] = "Pellucid"
-    pages = (
-        Photo(pixels=RNG.integers(0, 256, (5, 7, 3), np.uint8), exif=exif.tobytes(), dpi=(300.0, 150.0)),
-        Photo(pixels=RNG.integers(0, 65536, (9, 4, 1), np.uint16), xmp=b"<y/>", iptc=b"\x1c\x02\x05\0\1x"),
-        Photo(pixels=RNG.random((3, 3, 3), np.float32), alpha=RNG.random((3, 3), np.float32), xmp=b"<x/>"),
-    )
-    write_picture(Picture.of(*pages), tmp_path / "a.tif")
-    picture = open_picture(tmp_path / "a.tif")
-    assert (picture.count, picture.timing, picture.format) == (3, None, "TIFF")
-    for photo, back in zip(pages, frames_of(tmp_path / "a.tif"), strict=True):
-        assert back.pixels.dtype == photo.pixels.dtype
-        assert_same(photo, back)
-        for name in ("icc", "xmp", "iptc", "dpi"):
-            assert getattr(back, name) == getattr(photo, name), name
-
-
 def test_one_picture_is_not_several(tmp_path):
     photo = next(made())
     for suffix in ("gif", "webp", "png", "tif", "jpg", "bmp", "ppm", "pam", "avif"):

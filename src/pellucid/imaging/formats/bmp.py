@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from pellucid.errors import ImageError
 from pellucid.imaging.carried import Carried
@@ -26,8 +26,11 @@ _GREYS = bytes(value for level in range(256) for value in (level, level, level, 
 
 def _open(source: Source) -> Picture:
     def opened(file: IO[bytes]) -> Image.Image:
-        with quiet_pillow(source.max_pixels):
-            return Image.open(file, formats=("BMP",))
+        try:
+            with quiet_pillow(source.max_pixels):
+                return Image.open(file, formats=("BMP",))
+        except UnidentifiedImageError:
+            raise ImageError("is damaged or cut short (its header)") from None
 
     image = opened(source.file)
     refuse_huge(image.width, image.height, source.max_pixels)

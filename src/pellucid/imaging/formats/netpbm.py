@@ -104,7 +104,7 @@ def _digits(file: IO[bytes], shape: tuple[int, int, int], kind: int) -> Iterator
             fresh = np.frombuffer(b"".join(data.split()), np.uint8) - np.uint32(ord("0"))
         else:
             whole = len(data) if is_last else max(data.rfind(each) for each in (b" ", b"\n", b"\t", b"\r")) + 1
-            fresh, rest = np.array(data[:whole].split(), np.uint32), data[whole:]
+            fresh, rest = _numbers(data[:whole]), data[whole:]
         values = np.concatenate([values, fresh])[:missing]
         ready = len(values) // (width * bands) * width * bands
         if ready:
@@ -112,6 +112,13 @@ def _digits(file: IO[bytes], shape: tuple[int, int, int], kind: int) -> Iterator
         elif is_last:
             raise ImageError("is damaged or cut short (pixels are missing)")
         values, missing = values[ready:], missing - ready
+
+
+def _numbers(digits: bytes) -> NDArray[np.uint32]:
+    try:
+        return np.array(digits.split(), np.uint32)
+    except (ValueError, OverflowError):
+        raise ImageError("is damaged (a value is no number)") from None
 
 
 def _write_plain(picture: Picture, file: IO[bytes], _saving: Saving) -> None:
