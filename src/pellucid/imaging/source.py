@@ -14,7 +14,7 @@ from PIL import Image
 
 from pellucid.errors import ImageError, MissingExtraError
 from pellucid.imaging.limits import MAX_PIXELS, refuse_huge, too_large
-from pellucid.imaging.rows import MOST_ROWS, Streamed
+from pellucid.imaging.rows import Streamed, rows_at_once
 
 if TYPE_CHECKING:
     import pyvips
@@ -71,9 +71,9 @@ class Source:
 
             with naming(self.path):
                 region = pyvips.Region.new(image)
-                for top in range(0, image.height, MOST_ROWS):
-                    height = min(MOST_ROWS, image.height - top)
-                    raw: Any = region.fetch(0, top, image.width, height)
+                for place in rows_at_once(image.height, image.width):
+                    height = place.stop - place.start
+                    raw: Any = region.fetch(0, place.start, image.width, height)
                     yield np.frombuffer(raw, dtype).reshape(height, image.width, image.bands)
 
         begun = image()
