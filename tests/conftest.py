@@ -3,7 +3,7 @@
 import os
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,6 +111,41 @@ def dng(path: Path) -> Path:
     ]
     tifffile.imwrite(path, np.rint(mosaic * 52000).astype(np.uint16), photometric=32803, metadata=None, extratags=tags)
     return path
+
+
+def drawn(
+    count: int = 3, *, dtype: str = "uint8", alpha: bool = False, size: tuple[int, int] = (14, 11)
+) -> Iterator[pellucid.imaging.Photo]:
+    """Frames (height, width) of few colours, so that a GIF holds them as they are."""
+    rng, top = np.random.default_rng(7), np.iinfo(dtype).max
+    palette = rng.integers(0, top + 1, (200, 3), dtype)
+    for _ in range(count):
+        mask = ((rng.random(size) < 0.7) * top).astype(dtype)
+        pixels = palette[rng.integers(0, len(palette), size)]
+        yield pellucid.imaging.Photo(pixels=pixels, alpha=mask if alpha else None, lossless=True)
+
+
+def animation(
+    photos: Iterable[pellucid.imaging.Photo] | None = None,
+    durations: tuple[float, ...] = (50.0, 120.0, 1000.0),
+    plays: int = 0,
+) -> pellucid.imaging.Picture:
+    """A picture whose frames are shown one after the other, each for so many milliseconds."""
+    timing = pellucid.imaging.Timing(durations=durations, plays=plays)
+    return pellucid.imaging.Picture(count=len(durations), timing=timing, decode=lambda: photos or drawn(len(durations)))
+
+
+def frames_of(path: Path) -> list[pellucid.imaging.Photo]:
+    """All frames or pages of a file."""
+    return [pellucid.imaging.Photo.of(frame) for frame in pellucid.imaging.open_picture(path).frames()]
+
+
+def assert_same(photo: pellucid.imaging.Photo, other: pellucid.imaging.Photo) -> None:
+    """Every sample of two photos is equal."""
+    np.testing.assert_array_equal(photo.pixels, other.pixels)
+    assert (photo.alpha is None) == (other.alpha is None)
+    if photo.alpha is not None:
+        np.testing.assert_array_equal(photo.alpha, other.alpha)
 
 
 def left_behind(folder: Path, suffix: str) -> Path:

@@ -36,8 +36,8 @@ def test_places_turn_with_the_pixels(orientation):
 
 
 @needs_exiftool
-@pytest.mark.parametrize("suffix", ["jpg", "png"])
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_turned_photo_tells_its_own_geometry(tmp_path, orientation, suffix):
     pixels = np.random.default_rng(0).integers(60, 190, (128, 192, 3), dtype="u1")
     source, target = tmp_path / "in.jpg", tmp_path / f"out.{suffix}"

@@ -65,7 +65,7 @@ def animated(
     Raises:
         ImageError: There is none, or the canvas or a layer is too large.
     """
-    if not layers:
+    if not layers or 0 in size:
         raise ImageError("is damaged or cut short (no picture)")
     for width, height in (size, *((layer.width, layer.height) for layer in layers)):
         refuse_huge(width, height, source.max_pixels)

@@ -165,7 +165,7 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     def save(image: "pyvips.Image", target: "pyvips.Target") -> None:
         image.webpsave_target(target, keep=0, **options)
 
-    flags = _ANIMATION * (picture.count > 1) | _ALPHA * first.has_alpha
+    flags = _ANIMATION * bool(picture.timing) | _ALPHA * first.has_alpha
     flags |= _ICC * bool(first.icc) | _EXIF * bool(first.exif) | _XMP * bool(first.xmp)
     size = _uint24(first.width - 1) + _uint24(first.height - 1)
     file.write(b"RIFF\0\0\0\0WEBP" + _chunk(b"VP8X", bytes((flags, 0, 0, 0)) + size))
