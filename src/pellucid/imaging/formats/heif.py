@@ -90,7 +90,7 @@ def told(source: Source, format: str) -> Told:
         # the other way round: a pixel that is wide stands less densely
         aspect=(high, wide) if wide != high and wide and high else None,
         native=tuple(Native(format, _NATIVE[kind], kind, data) for kind, data in shown.properties if kind in _NATIVE),
-        left_out=tuple(dict.fromkeys(_left_out(found))),
+        left_out=tuple(dict.fromkeys(left_out(found))),
         format=format,
         bits=bits if bits > 8 else None,
     )
@@ -174,7 +174,7 @@ def _cicp(data: bytes) -> Cicp | None:
     return Cicp(primaries, transfer, matrix)  # samples are decoded to the full range
 
 
-def _left_out(found: Container) -> Iterator[str]:
+def left_out(found: Container) -> Iterator[str]:
     """Names of what is in the file beside the picture that is shown."""
     for item in found.about(b"auxl"):
         name = next((payload[4:].split(b"\0")[0].decode("latin-1") for payload in item.values(b"auxC")), "")
@@ -189,7 +189,7 @@ def _left_out(found: Container) -> Iterator[str]:
         if number not in used and number != found.primary and not item.hidden and item.kind != "tmap":
             yield "further pictures" if len(item.kind) == 4 and item.values(b"ispe") else f"{item.kind} item"
     if found.has_film:
-        yield "film"
+        yield "animation"
     if _CREDENTIALS in found.extensions:
         yield "content credentials"
 
