@@ -1,9 +1,11 @@
 """IPTC records, as Photoshop wraps them."""
 
 import struct
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 
 _SIGNATURE, _RECORDS = b"8BIM", 0x0404
+# Resolution, caption, profile, EXIF and XMP, which stand elsewhere, and thumbnails of the picture before
+_REPEATED = frozenset({0x03ED, _RECORDS, 0x0409, 0x040C, 0x040F, 0x0422, 0x0423, 0x0424, 0x0425})
 
 
 def block(records: bytes) -> bytes:
@@ -16,9 +18,9 @@ def records(photoshop: bytes) -> bytes | None:
     return next((data for number, data, _ in _resources(photoshop) if number == _RECORDS and data), None)
 
 
-def without(photoshop: bytes, numbers: Container[int]) -> bytes:
-    """A block of Photoshop's resources without some of them."""
-    return b"".join(whole for number, _, whole in _resources(photoshop) if number not in numbers)
+def others(photoshop: bytes) -> bytes:
+    """A block of Photoshop's resources without those that are carried by themselves."""
+    return b"".join(whole for number, _, whole in _resources(photoshop) if number not in _REPEATED)
 
 
 def _resources(block: bytes) -> Iterator[tuple[int, bytes, bytes]]:

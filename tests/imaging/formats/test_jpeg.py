@@ -55,6 +55,55 @@ def test_segments_that_nobody_knows_stay(tmp_path):
     ]
 
 
+def resource(number, data):
+    return struct.pack(">4sHHI", b"8BIM", number, 0, len(data)) + data + bytes(len(data) % 2)
+
+
+def test_photoshop_resources_stay(tmp_path, caplog):
+    records, clip = b"\x1c\x02\x05\0\1x", b"a clipping path" * 5000
+    block = resource(0x0404, records) + resource(0x040C, b"a thumbnail") + resource(0x07D0, clip)
+    parts = [(0xED, b"Photoshop 3.0\0" + block[start : start + 65000]) for start in range(0, len(block), 65000)]
+    for _ in range(2):  # as it is, and as it was written
+        back = rewritten(tmp_path, jpeg(*parts))
+        assert back.iptc == records
+        assert b"".join(part.data[14:] for part in back.native) == resource(0x07D0, clip)
+        parts = [(0xED, part.data) for part in back.native] + [(0xED, b"Photoshop 3.0\0" + resource(0x0404, records))]
+    assert not caplog.records
+    write_picture(open_picture(tmp_path / "out.jpg"), tmp_path / "out.png")
+    assert "PNG cannot hold its Photoshop resources" in caplog.text
+
+
+def test_other_segments_by_the_number_of_profiles_stay(tmp_path):
+    back = rewritten(tmp_path, jpeg((0xE2, b"FPXR\0 of Kodak"), (0xE2, b"MPF\0MM\0*")))
+    assert [part.data for part in back.native] == [b"FPXR\0 of Kodak"]
+
+
+def test_cmyk_becomes_srgb_and_says_so(tmp_path):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA001] = 65535
+    buffer = io.BytesIO()
+    Image.new("CMYK", (40, 30), (255, 0, 0, 0)).save(buffer, "JPEG", exif=exif)
+    back = rewritten(tmp_path, buffer.getvalue())
+    assert back.icc[16:20] == b"RGB "
+    told = Image.Exif()
+    told.load(back.exif)
+    assert told.get_ifd(0x8769)[0xA001] == 1
+
+
+@pytest.mark.parametrize("quality", [50, 75, 90])
+def test_a_result_is_finer_than_its_source(tmp_path, quality):
+    """A gain is not thrown away again, neither by the tables of the source nor by its halved colours."""
+    colours = np.asarray(Image.fromarray(RNG.integers(40, 215, (24, 36, 3), np.uint8)).resize((288, 192)))
+    (tmp_path / "in.jpg").write_bytes(jpeg(pixels=colours, quality=quality, subsampling="4:2:0"))
+    picture = open_picture(tmp_path / "in.jpg").mapped(lambda frame: frame.with_samples(colours))
+    write_picture(picture, tmp_path / "out.jpg")
+    errors = [
+        np.square(read_photo(tmp_path / name).pixels - colours.astype(float)).mean() for name in ("in.jpg", "out.jpg")
+    ]
+    assert errors[1] < 3  # 43 dB
+    assert errors[1] < errors[0] / 4
+
+
 def test_segments_between_scans_and_before_the_end_count(tmp_path):
     data = jpeg()
     comment = b"\xff\xfe\0\6late"

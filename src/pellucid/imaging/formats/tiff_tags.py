@@ -54,8 +54,6 @@ _NAMES = {
 } | dict.fromkeys(WHITES, "white point")
 PLACED = frozenset({33550, 33922, 34264, 343})
 """Tags that tell places in the picture, and are wrong once it is turned."""
-# Photoshop's: resolution, caption, profile, EXIF and XMP, which stand elsewhere, and thumbnails of the picture before
-_REPEATED = frozenset({0x03ED, 0x0404, 0x0409, 0x040C, 0x040F, 0x0422, 0x0423, 0x0424, 0x0425})
 
 
 @dataclass(frozen=True)
@@ -229,7 +227,7 @@ def natives(tags: Tags) -> Iterator[Native]:
         data = tags.data(tag)
         name = _NAMES.get(tag, f"tag {tag}")
         if tag == PHOTOSHOP and data is not None:
-            data, name = iptc_of.without(data, _REPEATED), "Photoshop resources"
+            data, name = iptc_of.others(data), "Photoshop resources"
         if data:
             yield native(tag, Entry(kind, data), name)
 
