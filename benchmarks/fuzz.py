@@ -36,8 +36,17 @@ import torch
 from PIL import Image
 from torch import nn
 
-from pellucid.imaging import WRITABLE_SUFFIXES, Photo, check_writable_suffix, read_photo, strips, write_photo
-from pellucid.inference import FileOptions, FileResult, Restorer, restore_files
+from pellucid.files import FileOptions, FileResult, restore_files
+from pellucid.imaging import (
+    WRITABLE_SUFFIXES,
+    Photo,
+    check_writable_suffix,
+    open_picture,
+    picture,
+    write_photo,
+)
+from pellucid.imaging.carried import Text
+from pellucid.inference import Restorer
 
 SIZE = (24, 40)
 SECONDS = 10.0  # for each file, which is given up then
@@ -62,7 +71,14 @@ def make_seeds(folder: Path) -> None:
                 top = int(np.iinfo(dtype).max)
                 pixels = rng.integers(0, top, (*SIZE, channels), dtype, endpoint=True)
                 alpha = rng.integers(0, top, SIZE, dtype, endpoint=True) if has_alpha else None
-                photo = Photo(pixels=pixels, alpha=alpha, xmp=b"<x:xmpmeta/>", dpi=(300.0, 300.0), exif=_exif())
+                photo = Photo(
+                    pixels=pixels,
+                    alpha=alpha,
+                    xmp=b"<x:xmpmeta/>",
+                    dpi=(300.0, 300.0),
+                    exif=_exif(),
+                    text=(Text("Comment", "fuzz"), Text("Title", "é")),
+                )
                 for suffix in formats.values():
                     name = f"{np.dtype(dtype).name}-{channels}{'-alpha' * has_alpha}{suffix}"
                     write_photo(photo, folder / name)
@@ -202,7 +218,7 @@ def work(numbers: range, seed: int, state: Path, seeds: list[Path], results: IO[
     log.addHandler(tracebacks)
     log.setLevel(logging.DEBUG)
     log.propagate = False
-    restorer, usually_large = Restorer(Unchanged(), tile=320, device="cpu"), strips.LARGE
+    restorer, usually_large = Restorer(Unchanged(), tile=320, device="cpu"), picture.LARGE
     options = FileOptions(existing="overwrite", max_pixels=MAX_PIXELS, timeout=SECONDS)
     list(
         restore_files([seeds[0]], state / "first.png", restorer=restorer, options=options)
@@ -214,7 +230,7 @@ def work(numbers: range, seed: int, state: Path, seeds: list[Path], results: IO[
         source = state / f"source{ending}"
         source.write_bytes(data)
         tracebacks.noted.clear()
-        strips.LARGE = 100 if number % 2 else usually_large
+        picture.LARGE = 100 if number % 2 else usually_large
         print(json.dumps({"begun": number}), file=results, flush=True)
         started = time.monotonic()
         (result,) = restore_files([source], state / "restored", restorer=restorer, options=options)
@@ -232,7 +248,8 @@ def fault_of(result: FileResult, source: Path) -> str | None:
     error = result.error
     if error is None:
         try:
-            read_photo(str(result.target))
+            for frame in open_picture(str(result.target)).frames():
+                frame.array()
         except Exception as problem:
             return f"the result cannot be read: {problem}"
         return None

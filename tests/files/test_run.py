@@ -263,7 +263,7 @@ def test_pictures_too_large_for_memory_are_done_by_rows_where_that_can_be_writte
 ) -> None:
     source = textured(tmp_path / name)
     (whole,) = restore_files([source], tmp_path / f"whole_{name}", restorer=restorer)
-    monkeypatch.setattr("pellucid.imaging.strips.LARGE", 1000)
+    monkeypatch.setattr("pellucid.imaging.picture.LARGE", 1000)
     started = []
     (by_rows,) = restore_files(
         [source], tmp_path / f"rows_{name}", restorer=restorer, on_start=lambda _, read: started.append(read.pixels)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -216,4 +217,4 @@ def test_strips_cover_a_picture_of_any_size() -> None:
         spans = list(rows_at_once(height, width))
         assert spans[0].start == 0
         assert spans[-1].stop == height
-        assert all(one.stop == other.start for one, other in zip(spans, spans[1:], strict=False))
+        assert all(one.stop == other.start for one, other in pairwise(spans))
