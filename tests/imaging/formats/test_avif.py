@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 from pellucid.imaging import Frame, Photo, Picture, Saving, open_picture, read_photo, write_photo, write_picture
 from pellucid.imaging.carried import Cicp, Native
 from pellucid.imaging.formats.boxes import Container, with_properties
+from pellucid.imaging.turning import turned
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 SIZE = (48, 64)
@@ -82,17 +83,36 @@ def test_everything_else_beside_the_pixels(tmp_path, caplog):
 
 @pytest.mark.parametrize(("turn", "stored"), [(1, (64, 48)), (2, (48, 64)), (3, (64, 48))])
 @pytest.mark.parametrize("mirror", [None, 0, 1])
-def test_turns_of_the_container(tmp_path, turn, stored, mirror):
+@pytest.mark.parametrize("bits", [8, 10])
+def test_turns_of_the_container(tmp_path, turn, stored, mirror, bits):
     path = tmp_path / "a.avif"
-    upright = samples(8)
+    upright = samples(bits)
     unmirrored = upright if mirror is None else np.flip(upright, mirror)
     pixels = np.ascontiguousarray(np.rot90(unmirrored, -turn))
     assert pixels.shape[:2] == stored
-    write_photo(Photo(pixels=pixels), path, quality=97)
+    write_photo(Photo(pixels=pixels, bits=bits if bits > 8 else None), path, quality=97)
     rewritten(path, [(b"irot", bytes((turn,)))] + ([] if mirror is None else [(b"imir", bytes((mirror,)))]))
     picture = open_picture(path)
     assert picture.path is None, "its bytes are not as it is seen"
-    assert np.abs(picture.first().array().astype(int) - upright).max() < 8
+    assert np.abs(picture.first().array().astype(float) - upright).max() < upright.max() / 32
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+@pytest.mark.parametrize("range", ["full", "limited"])
+def test_eight_bits_are_decoded_as_finely_as_pillow_does(tmp_path, subsampling, range):
+    Image.fromarray(samples(8)).save(tmp_path / "a.avif", quality=95, subsampling=subsampling, range=range)
+    np.testing.assert_array_equal(read_photo(tmp_path / "a.avif").pixels, np.asarray(Image.open(tmp_path / "a.avif")))
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
+def test_turns_as_pillow_writes_them(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = turned(samples(8), {6: 8, 8: 6}.get(orientation, orientation))  # the way back
+    Image.fromarray(stored).save(tmp_path / "a.avif", quality=97, exif=exif)
+    picture = open_picture(tmp_path / "a.avif")
+    assert (picture.path is None) == (orientation != 1)
+    assert np.abs(picture.first().array().astype(int) - samples(8)).max() < 8
 
 
 def test_what_means_nothing_is_not_carried(tmp_path, caplog):

@@ -1,17 +1,22 @@
-"""AVIF: the container of HEIF, read by libvips; of 8 bits Pillow writes it, deep or without loss libvips."""
+"""AVIF: the container of HEIF. Of 8 bits Pillow reads and writes it, which makes smoother colours of halved ones than
+libvips; deep ones libvips, as Pillow would cut them, and those without loss.
+"""
 
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from pellucid.imaging.formats import heif
 from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.picture import Frame, Picture
-from pellucid.imaging.source import Source
+from pellucid.imaging.rows import Streamed
+from pellucid.imaging.source import Source, quiet_pillow
+from pellucid.imaging.turning import turned
 
 if TYPE_CHECKING:
     import pyvips
@@ -20,9 +25,40 @@ _KEEP_EXIF, _KEEP_XMP_AND_ICC = 1, 2 | 8
 
 
 def _open(source: Source) -> Picture:
-    import pyvips
-
     known = heif.told(source, "AVIF")
+    mode = _mode(source) if known.bits == 8 and not known.cropped else None
+    samples = _read_by_libvips(source, known) if mode is None else _read_by_pillow(source, known, mode)
+    frame = Frame(samples=samples, **vars(known.carried))
+    if known.bits > 8:
+        frame = frame.mapped(lambda strip: heif.widened(strip, known.bits), samples.shape[2], samples.dtype)
+    return Picture(format="AVIF", path=source.path if known.orientation == 1 else None, decode=lambda: (frame,))
+
+
+def _mode(source: Source) -> str | None:
+    """Pillow's name for the kind of pixels; None where it does not accept the file, as it is the stricter one."""
+    try:
+        with quiet_pillow(source.max_pixels):
+            return Image.open(source.file, formats=("AVIF",)).mode
+    except UnidentifiedImageError:
+        return None
+
+
+def _read_by_pillow(source: Source, known: heif.Told, mode: str) -> Streamed:
+    bands = (1 if known.grey else 3) + (mode == "RGBA")
+
+    def decoded() -> Iterator[NDArray[Any]]:
+        with source.path.open("rb") as file, quiet_pillow(source.max_pixels):
+            samples = np.asarray(Image.open(file, formats=("AVIF",)))
+        samples = samples.reshape(*samples.shape[:2], -1)
+        # grey comes as colour where it has alpha
+        yield turned(samples[:, :, -bands:], known.orientation)
+
+    width, height = known.size if known.orientation < 5 else known.size[::-1]
+    return Streamed((height, width, bands), np.dtype(np.uint8), decoded)
+
+
+def _read_by_libvips(source: Source, known: heif.Told) -> Streamed:
+    import pyvips
 
     def convert(image: "pyvips.Image") -> "pyvips.Image":
         if not known.grey or image.bands < 3:
@@ -31,11 +67,7 @@ def _open(source: Source) -> Picture:
         return red.bandjoin(image.extract_band(3)) if image.bands == 4 else red
 
     # which comes upright, whatever the container says
-    samples = source.streamed(pyvips.Image.heifload_source, convert=convert)
-    frame = Frame(samples=samples, **vars(known.carried))
-    if known.bits > 8:
-        frame = frame.mapped(lambda strip: heif.widened(strip, known.bits), samples.shape[2], samples.dtype)
-    return Picture(format="AVIF", path=None if known.turned else source.path, decode=lambda: (frame,))
+    return source.streamed(pyvips.Image.heifload_source, convert=convert)
 
 
 def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
@@ -46,15 +78,15 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
 
     def encode(exif: bytes | None) -> bytes:
         if by_pillow:
-            return _by_pillow(samples, frame, exif, 100 if lossless else quality)
-        return _by_libvips(samples, bits, frame, exif, quality, lossless=lossless)
+            return _write_by_pillow(samples, frame, exif, 100 if lossless else quality)
+        return _write_by_libvips(samples, bits, frame, exif, quality, lossless=lossless)
 
     # grey of 8 bits has no chroma; at quality 100 nothing of it is lost
     matrix = heif.IDENTITY if lossless and not by_pillow else heif.BT601
     file.write(heif.finished(frame, encode, matrix))
 
 
-def _by_pillow(samples: NDArray[np.uint8], frame: Frame, exif: bytes | None, quality: int) -> bytes:
+def _write_by_pillow(samples: NDArray[np.uint8], frame: Frame, exif: bytes | None, quality: int) -> bytes:
     described = {"exif": exif, "icc_profile": frame.icc, "xmp": frame.xmp}
     present = {name: value for name, value in described.items() if value}
     encoded, grey = BytesIO(), samples.shape[2] == 1
@@ -63,7 +95,7 @@ def _by_pillow(samples: NDArray[np.uint8], frame: Frame, exif: bytes | None, qua
     return encoded.getvalue()
 
 
-def _by_libvips(
+def _write_by_libvips(
     samples: NDArray[Any], bits: int, frame: Frame, exif: bytes | None, quality: int, *, lossless: bool
 ) -> bytes:
     import pyvips

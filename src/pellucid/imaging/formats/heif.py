@@ -50,13 +50,17 @@ class Told:
 
     Attributes:
         carried: as it is once the picture is upright.
-        turned: its pixels are stored otherwise.
+        orientation: EXIF's number for how its pixels are stored.
+        size: width and height as stored.
+        cropped: a part of them is shown.
         bits: of a sample.
         grey: it is stored without colours.
     """
 
     carried: Carried
-    turned: bool
+    orientation: int
+    size: tuple[int, int]
+    cropped: bool
     bits: int
     grey: bool
 
@@ -73,8 +77,8 @@ def told(source: Source, format: str) -> Told:
     """Read the container's head, and EXIF and XMP wherever they lie."""
     found = Container(source.file)
     shown, coded = found.shown, found.coded()
-    size = struct.unpack(">II", (shown.values(b"ispe") or coded.values(b"ispe"))[0][4:12])
-    refuse_huge(*size, source.max_pixels)
+    width, height = struct.unpack(">II", (shown.values(b"ispe") or coded.values(b"ispe"))[0][4:12])
+    refuse_huge(width, height, source.max_pixels)
     bits, grey = _coding(shown, coded)
     about = {item.kind: found.data(item) for item in found.about(b"cdsc")}
     orientation = _orientation(shown)
@@ -94,8 +98,14 @@ def told(source: Source, format: str) -> Told:
         format=format,
         bits=bits if bits > 8 else None,
     )
-    carried = carried.upright(orientation, size).without_claims()
-    return Told(carried=carried, turned=orientation != 1, bits=bits, grey=grey)
+    return Told(
+        carried=carried.upright(orientation, (width, height)).without_claims(),
+        orientation=orientation,
+        size=(width, height),
+        cropped=bool(shown.values(b"clap")),
+        bits=bits,
+        grey=grey,
+    )
 
 
 def widened(values: NDArray[Any], bits: int) -> NDArray[Any]:
@@ -184,7 +194,8 @@ def left_out(found: Container) -> Iterator[str]:
     if any(item.kind == "tmap" for item in found.items.values()):
         yield "gain map"
     used = {number for kind, _, number in found.references if kind == b"dimg"}
-    used |= {number for kind, number, _ in found.references if kind in (b"thmb", b"auxl", b"cdsc", b"prem")}
+    used |= {number for kind, number, _ in found.references if kind in (b"thmb", b"auxl", b"prem")}
+    used |= {number for number, item in found.items.items() if item.kind in ("Exif", _XMP)}
     for number, item in found.items.items():
         if number not in used and number != found.primary and not item.hidden and item.kind != "tmap":
             yield "further pictures" if len(item.kind) == 4 and item.values(b"ispe") else f"{item.kind} item"
@@ -226,7 +237,7 @@ def _open(source: Source) -> Picture:
 
     dtype = np.dtype(np.uint16 if known.bits > 8 else np.uint8)
     frame = Frame(samples=Streamed(shape, dtype, decoded), **vars(known.carried))
-    return Picture(format="HEIF", path=None if known.turned else source.path, decode=lambda: (frame,))
+    return Picture(format="HEIF", path=source.path if known.orientation == 1 else None, decode=lambda: (frame,))
 
 
 def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
