@@ -6,15 +6,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, JpegImagePlugin, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from pellucid.errors import ImageError
-from pellucid.imaging.carried import JpegSettings
+from pellucid.imaging.carried import Carried, JpegSettings, orientation_of
 from pellucid.imaging.color import planes, split
-from pellucid.imaging.metadata import Found, collect, tells_resolution
+from pellucid.imaging.formats.tiff_tags import IPTC, STORAGE, X_RESOLUTION
 from pellucid.imaging.picture import DTYPES, Frame
 from pellucid.imaging.rows import Beside, Rows
 from pellucid.imaging.turning import turned
+from pellucid.imaging.write import write_photo
+
+_IPTC_RESOURCE = 0x0404
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,37 +78,14 @@ class Photo(Frame):
         Raises:
             ImageError: It holds integers beyond 16 bits, or is empty.
         """
-        # before the tags are read: Pillow turns a TIFF upright here, and meets a PNG's last chunks
-        image.load()
+        image.load()  # before the tags are read: Pillow turns a TIFF upright here, and meets a PNG's last chunks
         pixels, alpha, icc = planes(image)
-        is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
-        tags = image.getexif() if is_tiff else None
+        carried = _carried(image)
         # Pillow tells an AVIF's own turn as EXIF, and no other counts
-        orientation, fields = collect(image.info, tags, xmp_turns=image.format != "AVIF")
-        fields["icc"] = icc
-        if isinstance(image, JpegImagePlugin.JpegImageFile) and not tells_resolution(image):
-            fields["dpi"] = None
-        return cls.from_stored(pixels, alpha, orientation, fields, format=image.format, jpeg=JpegSettings.of(image))
-
-    @classmethod
-    def from_stored(
-        cls,
-        pixels: NDArray[Any],
-        alpha: NDArray[Any] | None,
-        orientation: int,
-        fields: Found,
-        *,
-        format: str | None,
-        jpeg: JpegSettings | None = None,
-        bits: int | None = None,
-    ) -> "Photo":
-        """Turn pixels and alpha as a file stores them (EXIF ``orientation`` 1 to 8) upright."""
-        if orientation >= 5 and fields["dpi"]:
-            across, down = fields["dpi"]
-            fields["dpi"] = (down, across)
+        orientation = orientation_of(carried.exif, None if image.format == "AVIF" else carried.xmp)
+        fields = vars(carried.upright(orientation, image.size)) | {"icc": icc, "jpeg": JpegSettings.of(image)}
         alpha = None if alpha is None else turned(alpha, orientation)
-        pixels = turned(pixels, orientation)
-        return cls(pixels=pixels, alpha=alpha, **fields, format=format, jpeg=jpeg, bits=bits)
+        return cls(pixels=turned(pixels, orientation), alpha=alpha, **fields)
 
     def to_pil(self) -> Image.Image:
         """Give the photograph to Pillow, with EXIF, ICC, XMP and DPI in its ``info``.
@@ -133,8 +113,6 @@ class Photo(Frame):
 
     def save(self, path: str | os.PathLike[str], *, quality: int | None = None, overwrite: bool = True) -> None:
         """Write the photograph to a file; ``write_photo`` says how."""
-        from pellucid.imaging.write import write_photo  # which imports Photo
-
         write_photo(self, path, quality=quality, overwrite=overwrite)
 
     def interleaved(self) -> NDArray[Any]:
@@ -144,3 +122,29 @@ class Photo(Frame):
     @property
     def _is_plain_grey(self) -> bool:
         return self.channels == 1 and self.alpha is None
+
+
+def _carried(image: Image.Image) -> Carried:
+    """What Pillow found beside the pixels of a picture."""
+    info, tags = image.info, image.getexif()
+    exif, iptc, xmp = info.get("exif"), info.get("photoshop"), info.get("xmp")
+    iptc = iptc.get(_IPTC_RESOURCE) if isinstance(iptc, dict) else None
+    tells_resolution = image.format not in ("JPEG", "TIFF") or info.get("jfif_unit") or X_RESOLUTION in tags
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        iptc = tags.get(IPTC)
+        for tag in STORAGE & set(tags):
+            del tags[tag]
+        tags.bigtiff = False
+        exif = tags.tobytes() if len(tags) else None
+    try:
+        across, down = (round(float(value), 1) for value in info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        across = down = 0
+    return Carried(
+        exif=exif or None,
+        xmp=(xmp.encode("latin-1", "replace") if isinstance(xmp, str) else xmp) or None,
+        iptc=iptc if isinstance(iptc, bytes) else None,
+        # where none is told Pillow makes one up
+        dpi=(across, down) if tells_resolution and across > 0 and down > 0 else None,
+        format=image.format,
+    )
