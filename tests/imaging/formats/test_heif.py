@@ -47,6 +47,16 @@ def test_grey_stays_grey_and_alpha_too(tmp_path, bits, bands):
     assert np.abs(back.array() / top - source.samples / top).max() < 0.02
 
 
+def test_colours_that_alpha_was_multiplied_into(tmp_path):
+    straight = samples(8, 4)
+    straight[:, :, 3] = np.linspace(60, 255, 64)
+    multiplied = straight.copy()
+    multiplied[:, :, :3] = np.rint(straight[:, :, :3] * (straight[:, :, 3:] / 255))
+    with (tmp_path / "a.heic").open("wb") as file:
+        pillow_heif.encode("RGBa", (64, 48), multiplied.tobytes(), file, quality=98, chroma=444)
+    assert np.abs(read_photo(tmp_path / "a.heic").interleaved().astype(int) - straight).max() < 12
+
+
 @pytest.mark.parametrize("cicp", [Cicp(9, 16, 9), Cicp(9, 18, 9)], ids=["pq", "hlg"])
 def test_hdr_of_others_is_read_as_it_is(tmp_path, cicp):
     """In video's range, as cameras have it: samples come in the full one, and numbers stay."""

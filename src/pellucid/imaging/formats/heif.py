@@ -155,6 +155,14 @@ def finished(frame: Frame, encode: Callable[[bytes | None], bytes], matrix: int 
     return with_properties(bytes(file), properties) if properties else bytes(file)
 
 
+def _straight(samples: NDArray[Any]) -> NDArray[Any]:
+    """Colours that alpha (last) was multiplied into, without it."""
+    top = np.iinfo(samples.dtype).max
+    alpha = samples[:, :, -1:].astype(np.float32)
+    colours = np.rint(samples[:, :, :-1] * (top / np.maximum(alpha, 1))).clip(0, top).astype(samples.dtype)
+    return np.concatenate([colours, samples[:, :, -1:]], axis=2)
+
+
 def _orientation(shown: Item) -> int:
     quarters = next((payload[0] & 3 for payload in shown.values(b"irot")), 0)
     return _TURNS[quarters][next((payload[0] + 1 & 3 for payload in shown.values(b"imir")), 0)]
@@ -230,10 +238,9 @@ def _open(source: Source) -> Picture:
     def decoded() -> Iterator[NDArray[Any]]:
         with source.path.open("rb") as file:
             samples = np.asarray(library.open_heif(file, convert_hdr_to_8bit=False))
-        samples = samples.reshape(height, width, -1)
-        if samples.shape[2] > shape[2]:
-            samples = samples[:, :, -shape[2] :]  # grey, that comes as colour where it has alpha
-        yield widened(samples, known.bits)
+        # grey comes as colour where it has alpha
+        samples = widened(samples.reshape(height, width, -1)[:, :, -shape[2] :], known.bits)
+        yield _straight(samples) if opened.premultiplied_alpha else samples
 
     dtype = np.dtype(np.uint16 if known.bits > 8 else np.uint8)
     frame = Frame(samples=Streamed(shape, dtype, decoded), **vars(known.carried))
