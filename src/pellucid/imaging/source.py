@@ -66,22 +66,23 @@ class Source:
                 access = "sequential" if orientation == 1 else "random"
                 return _upright(convert(load(source, access=access, fail_on="error", **options)), orientation)
 
-        def rows(image: "pyvips.Image") -> Iterator[NDArray[Any]]:
+        def rows() -> Iterator[NDArray[Any]]:
             import pyvips
 
             with naming(self.path):
-                region = pyvips.Region.new(image)
-                for place in rows_at_once(image.height, image.width):
+                region = pyvips.Region.new(image())
+                for place in rows_at_once(shape[0], shape[1]):
                     height = place.stop - place.start
-                    raw: Any = region.fetch(0, place.start, image.width, height)
-                    yield np.frombuffer(raw, dtype).reshape(height, image.width, image.bands)
+                    raw: Any = region.fetch(0, place.start, shape[1], height)
+                    yield np.frombuffer(raw, dtype).reshape(height, *shape[1:])
 
         begun = image()
+        shape = begun.height, begun.width, begun.bands
         refuse_huge(begun.width, begun.height, self.max_pixels)
         if str(begun.format) not in _DTYPES or begun.bands > 4:
             raise ImageError(f"holds {begun.bands} bands of {begun.format}, which no photograph has")
         dtype = np.dtype(_DTYPES[str(begun.format)])
-        return Streamed((begun.height, begun.width, begun.bands), dtype, lambda: rows(image()))
+        return Streamed(shape, dtype, rows)
 
 
 @contextmanager
