@@ -85,6 +85,13 @@ def srgb_profile() -> bytes:
     return profile[:24] + bytes(12) + profile[36:]  # without its date
 
 
+def display_p3_profile() -> bytes:
+    """Return the ICC profile of Display P3."""
+    import pyvips
+
+    return bytes(pyvips.Image.profile_load("p3"))
+
+
 def converted(image: "pyvips.Image") -> "pyvips.Image":
     """CMYK of libvips' as sRGB, at its own depth; alpha stays, and so does all that is not CMYK.
 

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.errors import ImageError
-from pellucid.imaging.color import to_depth, to_float
+from pellucid.imaging.color import display_p3_profile, to_depth, to_float
 from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.picture import Frame, Picture
 
 log = logging.getLogger(__name__)
+
+_DISPLAY_P3 = (12, 13)  # primaries and transfer
 
 
 def fitted(picture: Picture, format: Format, path: Path, saving: Saving) -> Picture:
@@ -46,6 +48,9 @@ def fitted(picture: Picture, format: Format, path: Path, saving: Saving) -> Pict
 
 def _fit(frame: Frame, format: Format, saving: Saving) -> tuple[Frame, list[str]]:
     holds, lost, changes = format.holds, list[str](), dict[str, Any]()
+    numbers = None if frame.cicp is None or frame.icc else (frame.cicp.primaries, frame.cicp.transfer)
+    if numbers == _DISPLAY_P3 and "cicp" not in holds.carried and "icc" in holds.carried:
+        frame = replace(frame, cicp=None, icc=display_p3_profile())  # which says the same
     loses_alpha = frame.has_alpha and not holds.alpha
     if loses_alpha:
         lost.append(f"alpha (it lies over {_named(saving.background)} now)")

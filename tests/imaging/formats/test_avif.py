@@ -2,6 +2,7 @@
 
 import logging
 import struct
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -126,6 +127,14 @@ def test_numbers_that_a_format_cannot_hold_are_named(tmp_path, caplog):
     write_picture(Picture.of(frame(10, cicp=Cicp(9, 16, 9))), tmp_path / "a.avif")
     write_picture(open_picture(tmp_path / "a.avif"), tmp_path / "a.jpg")
     assert "JPEG cannot hold its cicp, 10-bit samples (8 bits are kept)" in caplog.text
+
+
+@pytest.mark.parametrize("ending", ["jpg", "webp", "tif"])
+def test_display_p3_becomes_a_profile_where_there_are_no_numbers(tmp_path, caplog, ending):
+    write_picture(Picture.of(frame(8, cicp=Cicp(12, 13, 6))), tmp_path / f"a.{ending}")
+    profile = ImageCms.ImageCmsProfile(BytesIO(read_photo(tmp_path / f"a.{ending}").icc))
+    assert profile.profile.red_primary[1][0] == pytest.approx(0.680, abs=0.02)
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(
