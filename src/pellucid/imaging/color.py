@@ -118,8 +118,9 @@ def _has_profile(cmyk: "pyvips.Image") -> bool:
     """
     if not cmyk.get_typeof("icc-profile-data"):
         return False
+    stored: Any = cmyk.get("icc-profile-data")
     try:
-        profile = ImageCms.ImageCmsProfile(BytesIO(cmyk.get("icc-profile-data")))
+        profile = ImageCms.ImageCmsProfile(BytesIO(stored))
         ImageCms.buildTransform(profile, _profile("sRGB"), "CMYK", "RGB")
     except (OSError, ImageCms.PyCMSError) as error:
         _log.warning("The CMYK profile cannot be used (%s); colours are approximate", error)

@@ -2,9 +2,10 @@
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO, cast
 
 from PIL import Image
 
@@ -56,18 +57,18 @@ def _developed(file: IO[bytes], max_pixels: int) -> Frame:
 
     carried = _described(file)
     try:
-        with rawpy.imread(file) as raw:
+        with rawpy.imread(cast(BinaryIO, file)) as raw:
             size = (raw.sizes.width, raw.sizes.height)
             refuse_huge(*size, max_pixels)
             if carried.exif is None:
-                carried = Carried(exif=_exif_of_preview(raw), xmp=carried.xmp, iptc=carried.iptc)
+                carried = replace(carried, exif=_exif_of_preview(raw))
             srgb: Any = rawpy.ColorSpace.sRGB  # pyright: ignore
             developed = raw.postprocess(use_camera_wb=True, output_color=srgb, output_bps=16, gamma=_SRGB_CURVE)
     except rawpy.LibRawError as error:  # pyright: ignore
         reason = " ".join(str(error).replace("b'", "").replace("'", "").split())
         raise ImageError(f"is a camera raw file that cannot be developed ({reason})") from None
     carried = carried.upright(orientation_of(carried.exif, carried.xmp), size).without_claims()
-    return Frame(samples=developed, **vars(carried) | {"icc": srgb_profile(), "format": "RAW"})
+    return Frame(samples=developed, **vars(replace(carried, icc=srgb_profile(), format="RAW")))
 
 
 def _described(file: IO[bytes]) -> Carried:
@@ -97,7 +98,7 @@ def _exif_of_preview(raw: Any) -> bytes | None:
 
 def _require() -> None:
     try:
-        import rawpy  # noqa: F401
+        import rawpy  # noqa: F401 # pyright: ignore
     except ImportError:
         raise MissingExtraError("A camera raw file", "raw") from None
 

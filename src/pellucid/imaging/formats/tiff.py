@@ -4,8 +4,7 @@ import math
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -16,9 +15,21 @@ from pellucid.imaging.carried import Carried, Native, orientation_of
 from pellucid.imaging.color import converted, from_lab, from_ycbcr, srgb_profile, unpremultiplied
 from pellucid.imaging.formats import tiff_tags as tags_of
 from pellucid.imaging.formats.format import Format, Holds
-from pellucid.imaging.formats.tiff_restated import BY_PILLOW, UNPACKED_FOR_VIPS, Restated
+from pellucid.imaging.formats.tiff_page import (
+    CMYK,
+    CONVERTED,
+    FLOATS,
+    LAB,
+    MASK,
+    PALETTE,
+    SIGNED,
+    UNSIGNED,
+    Page,
+    refuse_odd,
+)
+from pellucid.imaging.formats.tiff_restated import Restated
 from pellucid.imaging.formats.tiff_tags import MAGIC, Tags
-from pellucid.imaging.formats.tiff_write import COMPRESSIONS, pack, write
+from pellucid.imaging.formats.tiff_write import COMPRESSIONS, write
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.source import Source
@@ -27,113 +38,9 @@ if TYPE_CHECKING:
     import pyvips
 
 _MOST_PAGES = 10_000
-_REDUCED, _MASK = 1, 4
 _DNG_VERSION = 50706
 _IPTC_MARK = b"\x1c"
 _INCH, _CENTIMETRE = 2, 3
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB = 0, 1, 2, 3, 5, 6, 8
-_COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3, _LAB: 3}
-_CONVERTED = (_CMYK, _LAB)
-_PREMULTIPLIED, _UNASSOCIATED = 1, 2
-_UNSIGNED, _SIGNED, _FLOATS, _UNTOLD = 1, 2, 3, 4
-_DEPTHS = {_UNSIGNED: (1, 2, 4, 8, 16, 32), _SIGNED: (8, 16, 32), _FLOATS: (16, 32), _UNTOLD: (8, 16)}
-_JPEGS = (6, 7)
-_WEBP = 50001
-_UNPACKED = frozenset({1, 2, 3, 4, 5, *_JPEGS, 8, 32773, 32946})
-_COMPRESSIONS = {
-    9: "JBIG",
-    10: "JBIG",
-    33003: "JPEG 2000",
-    33004: "JPEG 2000",
-    33005: "JPEG 2000",
-    34661: "JBIG",
-    34676: "SGI LogLuv",
-    34677: "SGI LogLuv",
-    34712: "JPEG 2000",
-    34887: "LERC",
-    34892: "lossy JPEG",
-    34925: "LZMA",
-    34933: "PNG",
-    34934: "JPEG XR",
-    50000: "Zstandard",
-    _WEBP: "WebP",
-    50002: "JPEG XL",
-    52546: "JPEG XL",
-}
-
-
-@dataclass(frozen=True)
-class _Page:
-    """What a directory says of its page.
-
-    Attributes:
-        index: its place in the chain of directories.
-        tags: the directory.
-        size: width and height as stored, before any turning.
-        bits: of a sample.
-        kind: TIFF's number of the kind of samples: whole numbers, signed ones, floats.
-        model: what the samples mean, by TIFF's number of the photometric interpretation.
-        bands: of a pixel.
-        alpha: which of them is transparency, if any is.
-        premultiplied: colours were multiplied with it.
-        compression: TIFF's number.
-    """
-
-    index: int
-    tags: Tags
-    size: tuple[int, int]
-    bits: int
-    kind: int
-    model: int
-    bands: int
-    alpha: int | None
-    premultiplied: bool
-    compression: int
-
-    @classmethod
-    def of(cls, index: int, tags: Tags) -> "_Page":
-        model, bands = tags.whole(262, _BLACK_IS_ZERO), tags.whole(277, 1)
-        colours = _COLOURS.get(model, bands)
-        # writers that forget to say what a further sample is mean transparency
-        extra = tags.numbers(338) if 338 in tags.places else (_UNASSOCIATED,)
-        kinds = extra[: max(0, bands - colours)]
-        found = next((place for place, kind in enumerate(kinds) if kind in (_PREMULTIPLIED, _UNASSOCIATED)), None)
-        return cls(
-            index=index,
-            tags=tags,
-            size=(tags.whole(256, 0), tags.whole(257, 0)),
-            bits=tags.whole(258, 1),
-            kind=tags.whole(339, _UNSIGNED),
-            model=model,
-            bands=bands,
-            alpha=None if found is None else colours + found,
-            premultiplied=found is not None and kinds[found] == _PREMULTIPLIED,
-            compression=tags.whole(259, 1),
-        )
-
-    @property
-    def colours(self) -> int:
-        return _COLOURS.get(self.model, self.bands)
-
-    @property
-    def top(self) -> int:
-        """The greatest sample, or 1 of floats."""
-        return 1 if self.kind == _FLOATS else 255 if self.bits <= 8 else 2**16 - 1
-
-    @property
-    def is_raw_ycbcr(self) -> bool:
-        """Whether the decoder leaves luminance and differences as they are."""
-        return self.model == _YCBCR and self.compression not in _JPEGS
-
-    @property
-    def is_restated(self) -> bool:
-        """Whether libvips is to be told something else of the samples, or cannot unpack them."""
-        return self.premultiplied or self.model == _LAB or self.is_raw_ycbcr or self.compression in UNPACKED_FOR_VIPS
-
-    @property
-    def subfile(self) -> int:
-        """Bits by which previews and masks are told from photographs."""
-        return self.tags.whole(254, 0) & (_REDUCED | _MASK)
 
 
 def _open(source: Source) -> Picture:
@@ -143,8 +50,8 @@ def _open(source: Source) -> Picture:
         raise ImageError("is a camera raw file without its name; give it the ending that its camera gave it")
     for page in photos:
         refuse_huge(*page.size, source.max_pixels)
-        _refuse_odd(page)
-    beside = tuple(dict.fromkeys("mask" if page.subfile & _MASK else "preview" for page in pages if page.subfile))
+        refuse_odd(page)
+    beside = tuple(dict.fromkeys("mask" if page.subfile & MASK else "preview" for page in pages if page.subfile))
     turned = any(_orientation(page.tags) != 1 for page in photos)
 
     def frames() -> Iterator[Frame]:
@@ -156,13 +63,13 @@ def _open(source: Source) -> Picture:
     return Picture(format="TIFF", count=len(photos), path=None if turned else source.path, decode=frames)
 
 
-def _pages(file: IO[bytes]) -> list[_Page]:
+def _pages(file: IO[bytes]) -> list[Page]:
     """Every page, by the directories alone.
 
     Raises:
         ImageError: The chain of directories is broken or far too long.
     """
-    pages: list[_Page] = []
+    pages: list[Page] = []
     head = file.read(16)
     order, big = MAGIC[head[:4]]
     try:
@@ -173,7 +80,7 @@ def _pages(file: IO[bytes]) -> list[_Page]:
                 raise ImageError(f"holds more than {_MOST_PAGES} pages; split it first")
             seen.add(offset)
             tags = Tags.at(file, offset, order, big=big)
-            pages.append(_Page.of(len(pages), tags))
+            pages.append(Page.of(len(pages), tags))
             offset = tags.following
     except (struct.error, OSError, OverflowError):
         raise ImageError("is damaged or cut short (its directory of pages)") from None
@@ -182,44 +89,7 @@ def _pages(file: IO[bytes]) -> list[_Page]:
     return pages
 
 
-def _refuse_odd(page: _Page) -> None:
-    """Refuse what the decoders would take for something else, or describe badly."""
-    if not _unpacks(page.compression):
-        name = _COMPRESSIONS.get(page.compression, f"method {page.compression}")
-        raise ImageError(f"is compressed with {name}, which cannot be unpacked here; save it with deflate or LZW first")
-    if page.model not in _COLOURS:
-        raise ImageError(f"holds colours of a rare kind (photometric {page.model}); save it as RGB first")
-    if page.bits not in _DEPTHS.get(page.kind, ()) or len(set(page.tags.numbers(258))) > 1:
-        raise ImageError(f"has {page.bits} bits a sample; save it with 8, 16, or 32 as floats first")
-    if page.bands < page.colours:
-        raise ImageError(f"has {page.bands} samples a pixel, which are too few for its colours")
-    if page.model == _PALETTE and page.bits > 8:
-        raise ImageError("has a palette of more than 256 colours; save it as RGB first")
-    if page.model == _WHITE_IS_ZERO and (page.kind != _UNSIGNED or page.premultiplied):
-        raise ImageError("has zero for white in numbers without a top; save it with zero for black first")
-    if page.model in (*_CONVERTED, _YCBCR) and (page.kind not in (_UNSIGNED, _UNTOLD) or page.bits not in (8, 16)):
-        raise ImageError("has CMYK, LAB or YCbCr colours in odd numbers; save it with 8 or 16 bits, or as RGB, first")
-    if page.model == _LAB and page.premultiplied:
-        raise ImageError("has LAB colours that are premultiplied; save it as RGB first")
-    if page.model == _CMYK and page.tags.whole(332, 1) != 1:
-        raise ImageError("has inks that are not those of CMYK; save it as RGB first")
-
-
-@cache
-def _unpacks(compression: int) -> bool:
-    """Whether the libraries that are there can unpack it."""
-    if compression in _UNPACKED:
-        return True
-    with suppress(Exception):  # whatever a library says that lacks it
-        if compression == _WEBP:
-            import pyvips
-
-            return bool(pyvips.Image.black(8, 8, bands=3).tiffsave_buffer(compression="webp"))
-        return compression in BY_PILLOW and bool(pack(b"\0", compression))
-    return False
-
-
-def _frame(source: Source, page: _Page, beside: tuple[str, ...]) -> Frame:
+def _frame(source: Source, page: Page, beside: tuple[str, ...]) -> Frame:
     import pyvips
 
     carried, orientation = _carried(page), _orientation(page.tags)
@@ -232,7 +102,7 @@ def _frame(source: Source, page: _Page, beside: tuple[str, ...]) -> Frame:
 
     sources: list[object] = []
 
-    def load(stream: object, **options: Any) -> "pyvips.Image":
+    def load(stream: "pyvips.Source", **options: Any) -> "pyvips.Image":
         if not page.is_restated:
             return pyvips.Image.tiffload_source(stream, page=page.index, **options)
         # opened anew, as the samples may be asked for when the page's own file is closed
@@ -240,7 +110,7 @@ def _frame(source: Source, page: _Page, beside: tuple[str, ...]) -> Frame:
         sources.append(restated)  # which libvips calls, but does not keep
         return pyvips.Image.tiffload_source(restated, **options)
 
-    if page.kind == _SIGNED or (page.bits == 32 and page.kind == _UNSIGNED):
+    if page.kind == SIGNED or (page.bits == 32 and page.kind == UNSIGNED):
         with source.path.open("rb") as file:
             stored = load(pyvips.Source.new_from_descriptor(file.fileno()), access="sequential", fail_on="error")
             least, most = (stored.stats()(column, 0)[0] for column in (0, 1))
@@ -250,9 +120,9 @@ def _frame(source: Source, page: _Page, beside: tuple[str, ...]) -> Frame:
     return Frame(samples=samples, **vars(carried))
 
 
-def _colours(image: "pyvips.Image", page: _Page) -> "pyvips.Image":
+def _colours(image: "pyvips.Image", page: Page) -> "pyvips.Image":
     """Grey or RGB, and alpha if there is any, which is not premultiplied, of what libvips decodes."""
-    if page.model == _PALETTE:
+    if page.model == PALETTE:
         return image
     colours: Any = image.extract_band(0, n=page.colours) if image.bands > page.colours else image
     if str(image.format) in ("char", "short", "int", "uint"):
@@ -260,9 +130,9 @@ def _colours(image: "pyvips.Image", page: _Page) -> "pyvips.Image":
     alpha: Any = None if page.alpha is None else image.extract_band(page.alpha).cast(colours.format)
     if page.premultiplied:
         colours = unpremultiplied(colours, alpha)
-    if page.model == _CMYK:
+    if page.model == CMYK:
         colours = converted(colours.copy(interpretation="cmyk"))
-    elif page.model == _LAB:
+    elif page.model == LAB:
         colours = from_lab(colours)
     elif page.is_raw_ycbcr:
         colours = from_ycbcr(colours, *page.tags.numbers(529)[:3])
@@ -274,12 +144,12 @@ def _orientation(tags: Tags) -> int:
     return told if 1 <= told <= 8 else orientation_of(None, tags.data(tags_of.XMP))
 
 
-def _carried(page: _Page) -> Carried:
+def _carried(page: Page) -> Carried:
     """What the directory tells beside the samples, as it is there."""
     tags = page.tags
     white, no_data = _white(page), _no_data(tags)
     exif, icc = tags_of.exif_of_tags(tags), tags.data(tags_of.ICC)
-    if page.model in _CONVERTED:
+    if page.model in CONVERTED:
         exif, icc = exif and exif_of.in_srgb(exif), srgb_profile()
     native = [part for part in tags_of.natives(tags) if white or tags_of.tag_of(part)[0] not in tags_of.WHITES]
     left_out = list(tags_of.left_out(tags))
@@ -319,11 +189,11 @@ def _square(tags: Tags) -> Iterator[Native]:
             yield tags_of.native(tag, entry, "")
 
 
-def _white(page: _Page) -> float | None:
+def _white(page: Page) -> float | None:
     """The sample that means white, where it is told and is not the usual one."""
     told = next((numbers for tag in tags_of.WHITES if (numbers := page.tags.numbers(tag))), ())
     white = max(told, default=0)
-    is_usual = white == page.top or (page.kind != _FLOATS and white > page.top)
+    is_usual = white == page.top or (page.kind != FLOATS and white > page.top)
     return None if is_usual or not 0 < white < math.inf else white
 
 
