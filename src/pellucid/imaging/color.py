@@ -51,12 +51,6 @@ def split(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     return np.ascontiguousarray(array[:, :, :colours]), alpha
 
 
-def planes_of(image: "pyvips.Image") -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Decode a picture of libvips' into pixels and alpha; raises as ``split``."""
-    # pyvips drops every dimension of a picture of one pixel
-    return split(image.numpy().reshape(image.height, image.width, image.bands))
-
-
 def to_depth(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """Rescale between full ranges (255, 65535, 1.0), rounding to nearest; floats outside [0, 1] are clipped.
 
