@@ -39,9 +39,7 @@ def encoded(
 
     def pull() -> None:
         try:
-            source = pyvips.Source.new_from_descriptor(reading)
-            options = {"access": "sequential", "fail_on": "error"}
-            image = pyvips.Image.pngload_source(source, **options) if is_streamed else _in_memory(frame)
+            image = _of_pipe(reading) if is_streamed else _in_memory(frame)
             save(image, pyvips.Target.new_to_descriptor(file.fileno()))
         except Exception as error:
             failures.append(error)
@@ -66,6 +64,13 @@ def encoded(
         yield file
 
 
+def _of_pipe(reading: int) -> "pyvips.Image":
+    import pyvips
+
+    source = pyvips.Source.new_from_descriptor(reading)
+    return pyvips.Image.pngload_source(source, access="sequential", fail_on="error")
+
+
 def _in_memory(frame: Frame) -> "pyvips.Image":
     import pyvips
 
@@ -86,7 +91,7 @@ def _stored_png(frame: Frame) -> Iterator[bytes]:
     for strip in frame.strips():
         samples = strip.astype(strip.dtype.newbyteorder(">"), copy=False)
         lines = np.ascontiguousarray(samples).view(np.uint8).reshape(len(strip), -1)
-        yield from chunk(b"IDAT", pack.compress(np.pad(lines, ((0, 0), (1, 0)))))  # a filter's number before each
+        yield from chunk(b"IDAT", pack.compress(np.pad(lines, ((0, 0), (1, 0))).data))  # a filter's number before each
     yield from chunk(b"IDAT", pack.flush())
     yield from chunk(b"IEND", b"")
 

@@ -85,6 +85,11 @@ class Source:
         return Streamed(shape, dtype, rows)
 
 
+def of_bytes(load: Callable[..., "pyvips.Image"], data: bytes) -> Callable[..., "pyvips.Image"]:
+    """A loader, for ``Source.streamed``, of a picture that is in memory: ``load`` is one of libvips' of buffers."""
+    return lambda _source, **options: load(data, **options)
+
+
 @contextmanager
 def naming(path: Path) -> Generator[None]:
     """Turn whatever a decoder raises on a file into an ImageError of one line that starts with its name."""

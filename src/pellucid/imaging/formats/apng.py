@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from pellucid.errors import ImageError
 from pellucid.imaging.carried import Carried
@@ -14,7 +14,7 @@ from pellucid.imaging.formats.layers import Layer, animated
 from pellucid.imaging.formats.png_chunks import chunks, described
 from pellucid.imaging.picture import Frame, Picture, Timing
 from pellucid.imaging.rows import Streamed
-from pellucid.imaging.source import Source
+from pellucid.imaging.source import Source, of_bytes
 
 if TYPE_CHECKING:
     import pyvips
@@ -93,11 +93,7 @@ def _decode(source: Source, count: int, head: bytes, shared: list[tuple[bytes, b
                 if number:
                     content = ((b"IHDR", size + head[8:]), *shared, (b"IDAT", b"".join(data)), (b"IEND", b""))
                     alone = SIGNATURE + b"".join(part for each in content for part in chunk(*each))
-
-                    def load(_source: object, alone: bytes = alone, **options: Any) -> "pyvips.Image":
-                        return pyvips.Image.pngload_buffer(alone, **options)
-
-                    yield source.streamed(load)
+                    yield source.streamed(of_bytes(pyvips.Image.pngload_buffer, alone))
                 number += name == b"fcTL"
                 size, data = file.read(12)[4:], []
             elif number and name == b"IDAT":
@@ -130,7 +126,7 @@ def write(
         file: at its start.
         save: encodes one as a PNG.
     """
-    head, sequence = b"", 0
+    head, sequence, is_first = b"", 0, True
     for frame, duration in zip(frames, told.durations, strict=True):
         with encoded(frame, save, file) as bare:
             for name, size in chunks(bare):

@@ -23,7 +23,7 @@ from pellucid.imaging.encode import encoded
 from pellucid.imaging.formats.format import Format, Holds, Saving
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
-from pellucid.imaging.source import Source, quiet_pillow
+from pellucid.imaging.source import Source, of_bytes, quiet_pillow
 
 if TYPE_CHECKING:
     import pyvips
@@ -61,13 +61,9 @@ def _open(source: Source) -> Picture:
     load = pyvips.Image.jpegload_source
     if not found.ended:
         _log.warning("%s: lacks its end marker", source.path)
-        whole = _ended(source.path.read_bytes())
-
-        def load(_source: object, **options: Any) -> "pyvips.Image":
-            return pyvips.Image.jpegload_buffer(whole, **options)
-
+        load = of_bytes(pyvips.Image.jpegload_buffer, _ended(source.path.read_bytes()))
     samples = source.streamed(load, orientation=orientation, convert=converted)
-    fields = vars(carried) | {"format": "JPEG", "jpeg": settings}
+    fields: dict[str, Any] = vars(carried) | {"format": "JPEG", "jpeg": settings}
     if is_cmyk:
         fields |= {"icc": srgb_profile(), "exif": carried.exif and exif_of.in_srgb(carried.exif)}
     frame = Frame(samples=samples, **fields)

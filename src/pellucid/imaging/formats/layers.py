@@ -81,7 +81,7 @@ def animated(
     return Picture(
         format=carried.format,
         count=len(layers),
-        size=size if orientation >= 5 else size[::-1],
+        size=size if orientation >= 5 else (size[1], size[0]),
         timing=Timing(durations=tuple(layer.duration for layer in layers), plays=plays) if len(layers) > 1 else None,
         path=source.path if orientation == 1 else None,
         decode=frames,

@@ -16,7 +16,7 @@ from pellucid.imaging.formats.format import Format, Holds, Saving
 from pellucid.imaging.formats.layers import Layer, animated
 from pellucid.imaging.picture import Frame, Picture, Timing
 from pellucid.imaging.rows import Streamed
-from pellucid.imaging.source import Source
+from pellucid.imaging.source import Source, of_bytes
 
 if TYPE_CHECKING:
     import pyvips
@@ -114,16 +114,8 @@ def _open(source: Source) -> Picture:
     found = _Found(source.file)
     carried = found.carried()
     if found.layers:
-        layers = found.layers
-        return animated(
-            source,
-            carried,
-            found.size,
-            layers,
-            partial(_decode, source, found),
-            plays=found.plays,
-            transparent=found.transparent,
-        )
+        decode, through = partial(_decode, source, found), found.transparent
+        return animated(source, carried, found.size, found.layers, decode, plays=found.plays, transparent=through)
     orientation = orientation_of(carried.exif, carried.xmp)
     samples = source.streamed(pyvips.Image.webpload_source, orientation=orientation)
     height, width, _ = samples.shape
@@ -141,12 +133,7 @@ def _decode(source: Source, found: _Found) -> Iterator[Streamed]:
             stored = [(name, file.read(size)) for name, _, size in _chunks(file, *place) if name in _BITSTREAM]
         head = bytes((_ALPHA, 0, 0, 0)) + _uint24(layer.width - 1) + _uint24(layer.height - 1)
         body = b"WEBP" + b"".join(_chunk(*each) for each in ((b"VP8X", head), *stored))
-        alone = _chunk(b"RIFF", body)
-
-        def load(_source: object, alone: bytes = alone, **options: Any) -> "pyvips.Image":
-            return pyvips.Image.webpload_buffer(alone, **options)
-
-        yield source.streamed(load)
+        yield source.streamed(of_bytes(pyvips.Image.webpload_buffer, _chunk(b"RIFF", body)))
 
 
 def _timing(timing: Timing) -> Timing:
@@ -160,7 +147,7 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     first = next(frames)
     finest = saving.compression == "lossless" or (first.lossless and saving.quality is None)
     # colours below full transparency too
-    options = {"lossless": True, "exact": True} if finest else {"Q": saving.quality or DEFAULT_QUALITY}
+    options: dict[str, Any] = {"lossless": True, "exact": True} if finest else {"Q": saving.quality or DEFAULT_QUALITY}
 
     def save(image: "pyvips.Image", target: "pyvips.Target") -> None:
         image.webpsave_target(target, keep=0, **options)
