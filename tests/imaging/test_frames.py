@@ -235,3 +235,20 @@ def test_an_animation_that_is_cut_short_is_refused(tmp_path, suffix):
     path.write_bytes(path.read_bytes()[:-60])
     with pytest.raises(ImageError, match="cut short"):
         frames_of(path)
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [(b"PK a ZIP file", "13 bytes behind the picture"), (b"\0\0\0\x18ftypmp42", "film"), (bytes(9), "")],
+)
+@pytest.mark.parametrize("suffix", ANIMATED)
+@pytest.mark.parametrize("is_animated", [False, True])
+def test_what_lies_behind_is_named(tmp_path, suffix, more, name, is_animated, caplog):
+    path = tmp_path / f"a.{suffix}"
+    write_picture(animation() if is_animated else Picture.of(next(drawn())), path)
+    expected = frames_of(path)
+    path.write_bytes(path.read_bytes() + more)
+    write_picture(open_picture(path), tmp_path / f"b.{suffix}")
+    for photo, back in zip(expected, frames_of(tmp_path / f"b.{suffix}"), strict=True):
+        assert_same(photo, back)
+    assert [record.message.rpartition(": ")[2] for record in caplog.records] == ([name] if name else [])

@@ -152,3 +152,10 @@ class Carried:
 def orientation_of(exif: bytes | None, xmp: bytes | None) -> int:
     """How a picture was stored, 1 to 8, by EXIF, or by XMP where EXIF does not say."""
     return (exif and exif_of.orientation(exif)) or (xmp and xmp_of.orientation(xmp)) or 1
+
+
+def behind(start: bytes, size: int) -> tuple[str, ...]:
+    """Names of what lies behind the end of a picture, of which this is the start; none for padding."""
+    if not start.strip(b"\0\xff"):
+        return ()
+    return ("film" if b"ftyp" in start[:16] else f"{size} bytes behind the picture",)

@@ -124,3 +124,10 @@ def test_a_few_bytes_do_not_unpack_to_gigabytes(tmp_path):
 def test_everything_carried_has_a_name():
     carried = Carried(exif=b"e", icc=b"i", cicp=Cicp(9, 16), xmp=b"x", iptc=b"i", text=(Text("a", "b"),), dpi=(1, 1))
     assert list(carried.names()) == ["exif", "icc", "cicp", "xmp", "iptc", "text", "dpi"]
+
+
+def test_remarks_that_are_no_utf_8_become_latin_1(tmp_path):
+    remark = Text("Comment", b"J\xf6rg".decode(errors="surrogateescape"))
+    write_picture(Picture.of(Frame(samples=NOISE, text=(remark,))), tmp_path / "a.png")
+    assert read_photo(tmp_path / "a.png").text == (Text("Comment", "Jörg"),)
+    assert Image.open(tmp_path / "a.png").text == {"Comment": "Jörg"}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import GifImagePlugin, Image
 
 from pellucid.errors import ImageError
-from pellucid.imaging.carried import Carried, Native, Text
+from pellucid.imaging.carried import Carried, Native, Text, behind
 from pellucid.imaging.formats.format import Format, Holds, Saving
 from pellucid.imaging.formats.layers import Layer, animated
 from pellucid.imaging.picture import Frame, Picture, Timing
@@ -100,6 +100,7 @@ class _Found:
                 place = self._frame(place + 1) if data[place] == _IMAGE else self._extension(place + 2, data[place + 1])
             # what is no block ends a picture, as it does in browsers
             self.ended = place < len(data)
+            self.left_out = behind(data[place + 1 : place + 2**16], len(data) - place - 1)
         except (IndexError, struct.error):
             raise ImageError(f"is damaged or cut short (behind frame {len(self.frames)})") from None
 
@@ -162,7 +163,7 @@ class _Found:
     def carried(self) -> Carried:
         """As the file has it."""
         text, native = tuple(self.text), tuple(self.native)
-        return Carried(icc=self.icc, xmp=self.xmp, text=text, native=native, format="GIF")
+        return Carried(icc=self.icc, xmp=self.xmp, text=text, native=native, left_out=self.left_out, format="GIF")
 
 
 def _open(source: Source) -> Picture:

@@ -17,7 +17,7 @@ from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging import iptc as iptc_of
 from pellucid.imaging import xmp as xmp_of
-from pellucid.imaging.carried import Carried, JpegSettings, Native, Text, orientation_of
+from pellucid.imaging.carried import Carried, JpegSettings, Native, Text, behind, orientation_of
 from pellucid.imaging.color import converted, srgb_profile
 from pellucid.imaging.encode import encoded
 from pellucid.imaging.formats.format import Format, Holds, Saving
@@ -129,12 +129,10 @@ class _Found:
             return
         if b"hdrgm:" in (self.xmp or b"") or b"hdrgm:" in start or b"HDRGainMap" in start:
             self.left_out.append("gain map")
-        elif b"ftyp" in start[:16]:
-            self.left_out.append("film")
         elif b"\xff\xd8\xff" in start:
             self.left_out.append("further pictures")
         else:
-            self.left_out.append(f"{size} bytes behind the picture")
+            self.left_out += behind(start, size)
 
     def carried(self) -> Carried:
         """As the file has it."""

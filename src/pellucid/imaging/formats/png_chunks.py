@@ -3,13 +3,13 @@
 import struct
 import zlib
 from collections.abc import Iterator
-from os import SEEK_END
+from os import SEEK_CUR, SEEK_END
 from typing import IO
 
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging import iptc as iptc_of
-from pellucid.imaging.carried import Carried, Cicp, Native, Text
+from pellucid.imaging.carried import Carried, Cicp, Native, Text, behind
 from pellucid.imaging.encode import SIGNATURE
 from pellucid.imaging.picture import Frame
 
@@ -42,6 +42,7 @@ class Found:
         self.text: list[Text] = []
         self.native: list[Native] = []
         self.is_animated = False
+        self.left_out: tuple[str, ...] = ()
         head = b""
         for name, size in chunks(file):
             # unknown ones that are safe to copy have a small fourth letter, as these have a small first one
@@ -53,6 +54,9 @@ class Found:
                     self.is_animated = True
                 else:
                     self._take(name, data)
+            if name == b"IEND":
+                end = file.seek(size + 4, SEEK_CUR)
+                self.left_out = behind(file.read(2**16), file.seek(0, SEEK_END) - end)
         if len(head) != 13:
             raise ImageError("is a PNG with a damaged header")
         self.width, self.height = struct.unpack_from(">II", head)
@@ -108,6 +112,7 @@ class Found:
             dpi=dpi,
             aspect=(across, down) if not metres and across != down and across and down else None,
             native=tuple(self.native),
+            left_out=self.left_out,
             format="PNG",
         )
 
@@ -167,9 +172,14 @@ def _text_chunk(text: Text) -> tuple[bytes, bytes]:
         try:
             return b"tEXt", keyword + b"\0" + text.value.encode("latin-1")
         except UnicodeEncodeError:  # beyond Latin-1
-            pass
+            if not _is_utf8(text.value):  # as a JPEG's comment may be, and Latin-1 is likely
+                return b"tEXt", keyword + b"\0" + _utf8(text.value)
     parts = (keyword, b"\0\0" + text.language.encode(), text.translated.encode(), _utf8(text.value))
     return b"iTXt", b"\0".join(parts)
+
+
+def _is_utf8(value: str) -> bool:
+    return not any("\udc80" <= each <= "\udcff" for each in value)
 
 
 def _utf8(value: str) -> bytes:
@@ -186,4 +196,6 @@ def chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
             return
         size, name = struct.unpack(">I4s", head)
         yield name, min(size, end - at - 8)  # a few bytes can claim gigabytes
+        if name == b"IEND":
+            return
         at += 12 + size

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
-from pellucid.imaging.carried import Carried, Native, orientation_of
+from pellucid.imaging.carried import Carried, Native, behind, orientation_of
 from pellucid.imaging.encode import encoded
 from pellucid.imaging.formats.format import Format, Holds, Saving
 from pellucid.imaging.formats.layers import Layer, animated
@@ -42,7 +42,11 @@ class _Found:
         self.layers: list[Layer] = []
         self.places: list[tuple[int, int]] = []
         kinds = set[bytes]()
-        for name, place, size in _chunks(file, _RIFF_BYTES, file.seek(0, SEEK_END)):
+        whole = file.seek(0, SEEK_END)
+        file.seek(4)
+        told = 8 + _number(file.read(4))
+        end = min(told, whole)
+        for name, place, size in _chunks(file, _RIFF_BYTES, end):
             match name:
                 case b"VP8X":
                     flags, width, height = struct.unpack("<B3x3s3s", file.read(10))
@@ -65,6 +69,10 @@ class _Found:
                 case _:
                     title = f"{name.decode('latin-1').strip()} chunk"
                     self.native.append(Native("WEBP", title, name, file.read(size)))
+        if self.layers and end < told - 1:  # but for padding
+            raise ImageError(f"is damaged or cut short (behind frame {len(self.layers)})")
+        file.seek(end)
+        self.left_out = behind(file.read(2**16), whole - end)
         self.transparent = self.transparent or b"ALPH" in kinds
         self.lossless = b"VP8L" in kinds and b"VP8 " not in kinds
 
@@ -75,6 +83,7 @@ class _Found:
             icc=self.icc or None,
             xmp=self.xmp or None,
             native=tuple(self.native),
+            left_out=self.left_out,
             format="WEBP",
             lossless=self.lossless,
         )
