@@ -127,7 +127,8 @@ def test_lab(tmp_path, dtype, alpha):
 def test_ycbcr_that_is_no_jpeg(tmp_path):
     rgb = np.asarray(Image.fromarray(noise("uint8", 3, (5, 6))).resize((53, 37), Image.Resampling.BICUBIC))
     stored = np.asarray(Image.fromarray(rgb).convert("YCbCr"))
-    read = samples(tiff(tmp_path / "a.tif", stored, "ycbcr", compression="deflate"))
+    weights = [(529, 5, 3, (299, 1000, 587, 1000, 114, 1000), True)]
+    read = samples(tiff(tmp_path / "a.tif", stored, "ycbcr", compression="deflate", extratags=weights))
     assert abs(read.astype(int) - np.asarray(Image.fromarray(stored, "YCbCr").convert("RGB"))).max() <= 1
 
 
@@ -211,7 +212,15 @@ def test_what_would_be_misread_is_refused(tmp_path, values, photometric, options
 
 @pytest.mark.parametrize(
     ("number", "name"),
-    [(34712, "JPEG 2000"), (33003, "JPEG 2000"), (50002, "JPEG XL"), (34887, "LERC"), (34933, "PNG"), (65000, "65000")],
+    [
+        (6, "JPEG of the old style"),
+        (34712, "JPEG 2000"),
+        (33003, "JPEG 2000"),
+        (50002, "JPEG XL"),
+        (34887, "LERC"),
+        (34933, "PNG"),
+        (65000, "65000"),
+    ],
 )
 def test_what_no_decoder_has_is_named_and_not_called_damaged(tmp_path, number, name, capfd):
     path = tiff(tmp_path / "a.tif", noise("uint8", 3))

@@ -116,12 +116,16 @@ def _frame(source: Source, page: Page, beside: tuple[str, ...]) -> Frame:
             least, most = (stored.stats()(column, 0)[0] for column in (0, 1))
         if least < 0 or most > 2**16 - 1:
             raise ImageError("holds values that 16 bits cannot; save it as 16-bit or float TIFF first")
-    samples = source.streamed(load, orientation=orientation, convert=lambda image: _colours(image, page))
+    weights = page.tags.numbers(529)[:3]  # before the page's file is closed
+    samples = source.streamed(load, orientation=orientation, convert=lambda image: _colours(image, page, weights))
     return Frame(samples=samples, **vars(carried))
 
 
-def _colours(image: "pyvips.Image", page: Page) -> "pyvips.Image":
-    """Grey or RGB, and alpha if there is any, which is not premultiplied, of what libvips decodes."""
+def _colours(image: "pyvips.Image", page: Page, weights: tuple[float, ...]) -> "pyvips.Image":
+    """Grey or RGB, and alpha if there is any, which is not premultiplied, of what libvips decodes.
+
+    Weights are those of red, green and blue in luminance, where they are told.
+    """
     if page.model == PALETTE:
         return image
     colours: Any = image.extract_band(0, n=page.colours) if image.bands > page.colours else image
@@ -135,7 +139,7 @@ def _colours(image: "pyvips.Image", page: Page) -> "pyvips.Image":
     elif page.model == LAB:
         colours = from_lab(colours)
     elif page.is_raw_ycbcr:
-        colours = from_ycbcr(colours, *page.tags.numbers(529)[:3])
+        colours = from_ycbcr(colours, *weights)
     return colours if alpha is None else colours.bandjoin(alpha)
 
 

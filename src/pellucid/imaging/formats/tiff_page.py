@@ -16,10 +16,11 @@ REDUCED, MASK = 1, 4
 _PREMULTIPLIED, _UNASSOCIATED = 1, 2
 UNSIGNED, SIGNED, FLOATS, _UNTOLD = 1, 2, 3, 4
 _DEPTHS = {UNSIGNED: (1, 2, 4, 8, 16, 32), SIGNED: (8, 16, 32), FLOATS: (16, 32), _UNTOLD: (8, 16)}
-_JPEGS = (6, 7)
+_JPEG = 7
 _WEBP = 50001
-_UNPACKED = frozenset({1, 2, 3, 4, 5, *_JPEGS, 8, 32773, 32946})
+_UNPACKED = frozenset({1, 2, 3, 4, 5, _JPEG, 8, 32766, 32771, 32773, 32809, 32946})
 _COMPRESSIONS = {
+    6: "JPEG of the old style",
     9: "JBIG",
     10: "JBIG",
     33003: "JPEG 2000",
@@ -104,7 +105,7 @@ class Page:
     @property
     def is_raw_ycbcr(self) -> bool:
         """Whether the decoder leaves luminance and differences as they are."""
-        return self.model == YCBCR and self.compression not in _JPEGS
+        return self.model == YCBCR and self.compression != _JPEG
 
     @property
     def is_restated(self) -> bool:
