@@ -46,8 +46,7 @@ class Container:
         extensions: the identifiers of boxes that others than the standard define.
 
     Raises:
-        ImageError: There is no still picture.
-        struct.error, IndexError: The file is damaged.
+        ImageError: There is no still picture, or the head is damaged.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -64,7 +63,10 @@ class Container:
                 self.extensions.append(file.read(16))
             if kind == b"meta" and not self.items:
                 file.seek(start)
-                self._take(dict(_boxes(file.read(min(end - start, _MOST)), 4)))
+                try:
+                    self._take(dict(_boxes(file.read(min(end - start, _MOST)), 4)))
+                except (KeyError, IndexError, ValueError):
+                    raise ImageError("is damaged or cut short (what it says of its pictures)") from None
         if self.primary not in self.items:
             raise ImageError("holds no still picture")
 
@@ -84,14 +86,20 @@ class Container:
         return [self.items[number] for number in numbers if number in self.items]
 
     def data(self, item: Item) -> bytes:
-        """An item's content."""
+        """An item's content.
+
+        Raises:
+            ImageError: It is said to be larger than any description is.
+        """
+        if sum(length for _, length in item.extents) > _MOST:
+            raise ImageError("is damaged or cut short (a description without end)")
         parts: list[bytes] = []
         for offset, length in item.extents:
             if item.inside:
                 parts.append(self._idat[offset : offset + length])
             else:
                 self._file.seek(offset)
-                parts.append(self._file.read(min(length, _MOST)))
+                parts.append(self._file.read(length))
         return b"".join(parts)
 
     def _take(self, meta: dict[bytes, bytes]) -> None:
