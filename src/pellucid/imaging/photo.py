@@ -83,9 +83,9 @@ class Photo(Frame):
         carried = _carried(image)
         # Pillow tells an AVIF's own turn as EXIF, and no other counts
         orientation = orientation_of(carried.exif, None if image.format == "AVIF" else carried.xmp)
-        fields = vars(carried.upright(orientation, image.size)) | {"icc": icc, "jpeg": JpegSettings.of(image)}
+        carried = replace(carried.upright(orientation, image.size), icc=icc, jpeg=JpegSettings.of(image))
         alpha = None if alpha is None else turned(alpha, orientation)
-        return cls(pixels=turned(pixels, orientation), alpha=alpha, **fields)
+        return cls(pixels=turned(pixels, orientation), alpha=alpha, **vars(carried))
 
     def to_pil(self) -> Image.Image:
         """Give the photograph to Pillow, with EXIF, ICC, XMP and DPI in its ``info``.

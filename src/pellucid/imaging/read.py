@@ -93,7 +93,10 @@ def read_size(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> 
     """
     try:
         picture = open_picture(path, max_pixels=max_pixels)
-        return picture.size or picture.first().samples.shape[:2]
+        if picture.size is None:
+            first = picture.first()
+            return first.height, first.width
+        return picture.size
     except Exception:  # whatever is wrong with the file, read_photo says it better
         return None
 
