@@ -125,7 +125,7 @@ def test_what_the_format_cannot_hold_is_said(tmp_path: Path, caplog: pytest.LogC
 def test_what_is_taken_for_clean_is_left_as_it_was(tmp_path: Path) -> None:
     source, target, watch = tmp_path / "in.png", tmp_path / "out.png", Watch()
     write_photo(photo(alpha=True), source)
-    network = Brighter()
+    network: Any = Brighter()
     network.detector = Detector(torch.zeros(12), torch.tensor(-1.0))
     restore_by_rows(Restorer(network, tile=64), source, target, watch)
     assert watch.taken_for_clean

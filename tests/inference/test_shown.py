@@ -56,7 +56,7 @@ def by_rows(frame: Frame) -> tuple[Frame, list[int]]:
     return frame.with_samples(Streamed((*SIZE, frame.samples.shape[2]), frame.dtype, start)), begun
 
 
-CARRIED = {
+CARRIED: dict[str, dict[str, Any]] = {
     "plain": {},
     "linear": {"icc": linear_profile()},
     "linear by numbers": {"cicp": Cicp(9, 8)},
