@@ -129,6 +129,12 @@ def test_numbers_that_a_format_cannot_hold_are_named(tmp_path, caplog):
     assert "JPEG cannot hold its cicp, 10-bit samples (8 bits are kept)" in caplog.text
 
 
+def test_a_resolution_is_lost_with_a_word(tmp_path, caplog):
+    write_picture(Picture.of(frame(8, dpi=(300.0, 300.0))), tmp_path / "a.avif")
+    assert "AVIF cannot hold its dpi" in caplog.text
+    assert read_photo(tmp_path / "a.avif").aspect is None
+
+
 @pytest.mark.parametrize("ending", ["jpg", "webp", "tif"])
 def test_display_p3_becomes_a_profile_where_there_are_no_numbers(tmp_path, caplog, ending):
     write_picture(Picture.of(frame(8, cicp=Cicp(12, 13, 6))), tmp_path / f"a.{ending}")
