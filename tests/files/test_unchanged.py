@@ -269,3 +269,18 @@ def test_choices_of_the_command_reach_the_file(tmp_path: Path, command: Run) -> 
         assert image.info["compression"] in ("tiff_adobe_deflate", "tiff_deflate")
     assert (tmp_path / "a.tif").stat().st_mtime_ns != DATE == (tmp_path / "fine.jpg").stat().st_mtime_ns
     assert (tmp_path / "coarse.jpg").stat().st_size < (tmp_path / "fine.jpg").stat().st_size / 2
+
+
+@pytest.mark.parametrize("evidence", [-3.0, 3.0])
+def test_files_are_judged_as_one_where_they_are_frames(
+    tmp_path: Path, tiny_ast, monkeypatch: pytest.MonkeyPatch, evidence: float
+) -> None:
+    for number in range(3):
+        textured(tmp_path / "in" / f"{number}.png", seed=number)
+    (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
+    answers = iter([evidence])
+    monkeypatch.setattr(Detector, "evidence", lambda self, features: next(answers))
+    options = FileOptions(together=True)
+    results = list(restore_files([tmp_path / "in"], tmp_path / "out", restorer=judged(tiny_ast, 0.0), options=options))
+    assert [bool(result.error) for result in results] == [False, False, False, True]
+    assert {result.watch.share for result in results[:3]} == {float(evidence > 0)}

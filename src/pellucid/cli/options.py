@@ -74,6 +74,9 @@ KeepClean = Annotated[
     bool,
     typer.Option(help="Give pictures back as they are where nothing is found to mend; change them less where unsure."),
 ]
+Together = Annotated[
+    bool, typer.Option("--together", help="Decide once for all files whether to change them: they are a film's frames.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Pass over inputs whose outputs exist.")]
 Resume = Annotated[
@@ -157,6 +160,7 @@ def file_options(
     white: float | None,
     no_data: float | None,
     date: str,
+    together: bool = False,
 ) -> "FileOptions":
     """How files are to be named, read and written.
 
@@ -184,6 +188,7 @@ def file_options(
         white=white,
         no_data=no_data,
         keep_date=date == "keep",
+        together=together,
     )
 
 

@@ -23,6 +23,7 @@ def restore(
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     keep_clean: options.KeepClean = True,
+    together: options.Together = False,
     suffix: options.Suffix = "restored",
     format: options.Format = None,
     overwrite: options.Overwrite = False,
@@ -62,6 +63,7 @@ def restore(
         white=white,
         no_data=no_data,
         date=date,
+        together=together,
     )
     weights, restorer = options.load_restorer(
         model,

@@ -26,6 +26,7 @@ class FileOptions:
         white: the sample that means white, such as 1023 for 10 bits in 16; None is what the file says, or the top of
             its depth, or 1 of floats.
         no_data: the sample that means that nothing is known there; None is what the file says.
+        together: whether there is anything to mend is decided once for all files, as for the frames of a film.
         keep_date: results have the date of their input.
 
     Raises:
@@ -41,6 +42,7 @@ class FileOptions:
     white: float | None = None
     no_data: float | None = None
     keep_date: bool = True
+    together: bool = False
 
     def __post_init__(self) -> None:
         if self.existing not in get_args(Existing):

@@ -3,20 +3,22 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from contextlib import suppress
+from itertools import chain, islice
 
 from pellucid.atomic import sweep
+from pellucid.errors import ImageError
 from pellucid.files.deadline import CheckTime
 from pellucid.files.journal import Journal, recipe_of
 from pellucid.files.options import FileOptions
 from pellucid.files.plan import Job, Plan, plan_files
 from pellucid.files.results import FileResult
-from pellucid.files.run import OnStart, Run, Work
-from pellucid.imaging import Frame, Picture
+from pellucid.files.run import OnStart, Run, Work, open_read
+from pellucid.imaging import Frame, Photo, Picture
 from pellucid.inference.guard import Watch
 from pellucid.inference.restorer import OnTile, Restorer
 
-LOOKS = 16  # frames of an animation that it is judged by, evenly spread
+LOOKS = 16  # frames or pictures that several are judged by together, evenly spread
 
 OnPlan = Callable[[Plan], None]
 
@@ -47,6 +49,17 @@ def restore_files(
     Raises:
         ConfigError: as ``plan_files``, before any work.
     """
+    options = options or FileOptions()
+    share_of_all: float | None = None
+
+    def planned(plan: Plan) -> None:
+        nonlocal share_of_all
+        if on_plan:
+            on_plan(plan)
+        if options.together:
+            looks = _looks(plan.jobs, options)
+            first = next(looks, None)
+            share_of_all = restorer.judge_together(chain((first,), looks), Watch()) if first else None
 
     def work(picture: Picture, _job: Job, check_time: CheckTime) -> tuple[Picture, list[Watch]]:
         def advance(pixels: int) -> None:
@@ -54,13 +67,12 @@ def restore_files(
             if on_tile:
                 on_tile(pixels)
 
-        watches, share = list[Watch](), None
-        if picture.timing and picture.count > 1:
-            judged = Watch()
+        watches, share = list[Watch](), share_of_all
+        if share is None and picture.timing and picture.count > 1:
             looks = islice(picture.frames(), 0, None, -(-picture.count // LOOKS))
-            share = restorer.judge_together(looks, judged)
-            if share == 0:
-                return picture, [judged] * picture.count
+            share = restorer.judge_together(looks, Watch())
+        if share == 0:
+            return picture, [Watch(share=0.0, taken_for_clean=True)] * picture.count
 
         def restored(frame: Frame) -> Frame:
             watches.append(Watch() if share is None else Watch(share=share))
@@ -69,8 +81,15 @@ def restore_files(
         return picture.mapped(restored), watches
 
     return process_files(
-        inputs, output, work, recipe=recipe_of(restorer), options=options, on_plan=on_plan, on_start=on_start
+        inputs, output, work, recipe=recipe_of(restorer), options=options, on_plan=planned, on_start=on_start
     )
+
+
+def _looks(jobs: Sequence[Job], options: FileOptions) -> Iterator[Frame]:
+    """Some of the pictures, evenly spread; those that cannot be read are told of when their turn comes."""
+    for job in jobs[:: max(-(-len(jobs) // LOOKS), 1)]:
+        with suppress(ImageError):
+            yield Photo.of(open_read(job.source, options).first())
 
 
 def process_files(
@@ -101,7 +120,9 @@ def process_files(
         sweep(folder)
     roots = {job.root for job in plan.jobs if job.root is not None}
     # a hidden file is left where several results go, not beside a single one
-    made_by = hashlib.sha256(f"{recipe} {options.saving} {options.white} {options.no_data}".encode()).hexdigest()
+    made_by = hashlib.sha256(
+        f"{recipe} {options.saving} {options.white} {options.no_data} {options.together}".encode()
+    ).hexdigest()
     journals = {root: Journal(root, made_by) for root in roots if len(plan.jobs) > 1}
     run = Run(work, options, on_start, journals, {root for root in roots if root.is_dir()})
     for job in plan.jobs:

@@ -97,7 +97,7 @@ class Run:
     def _make(self, attempt: "_Attempt") -> None:
         """Read, work, write; where nothing was changed, the file as it is."""
         target, options = attempt.job.target, self.options
-        source = self._open(attempt.job.source)
+        source = open_read(attempt.job.source, options)
         check_holds(source, target, options.saving)
         read = source.mapped(partial(self._read, attempt, source.count))
         picture, attempt.watches = self.work(read, attempt.job, attempt.check_time)
@@ -114,11 +114,6 @@ class Run:
             overwrite = True
         if may_copy and attempt.is_untouched(picture):
             copy_picture(picture, target, overwrite=overwrite)
-
-    def _open(self, source: Path) -> Picture:
-        options = self.options
-        picture = open_picture(source, max_pixels=options.max_pixels, white=options.white, no_data=options.no_data)
-        return picture if options.keep_date else replace(picture, modified=None)
 
     def _read(self, attempt: "_Attempt", count: int, frame: Frame) -> Frame:
         """One frame of so many as it is to be worked on; small ones in memory, as they are looked at before that."""
@@ -150,11 +145,11 @@ class Run:
     def _fits(self, job: Job) -> bool:
         """Whether a result of which nothing is noted is whole, and of its input's size and number of pictures."""
         try:
-            made = self._open(job.target)
+            made = open_read(job.target, self.options)
             sizes = [_decoded_size(frame) for frame in made.frames()]
         except ImageError:
             return False
-        expected = self._open(job.source)
+        expected = open_read(job.source, self.options)
         first = expected.first()
         return len(sizes) == expected.count and sizes[0] == (first.height, first.width)
 
@@ -193,6 +188,12 @@ class _Attempt:
     def is_untouched(self, picture: Picture) -> bool:
         """Whether it is known of every frame that nothing is changed in it."""
         return len(self.watches) == picture.count and all(watch.share == 0 for watch in self.watches)
+
+
+def open_read(path: Path, options: FileOptions) -> Picture:
+    """Look into a picture file as the options say; raises as ``open_picture``."""
+    picture = open_picture(path, max_pixels=options.max_pixels, white=options.white, no_data=options.no_data)
+    return picture if options.keep_date else replace(picture, modified=None)
 
 
 def _decoded_size(frame: Frame) -> tuple[int, int]:
