@@ -23,7 +23,7 @@ WHITES = (341, 281)
 _LAYERS, _SUB_IMAGES, _EXIF, _GPS, _INTEROP = 37724, 330, 0x8769, 0x8825, 0xA005
 _POINTERS = frozenset({_EXIF, _GPS, _INTEROP})
 _UNITS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_CODES = dict(zip((1, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 16, 17, 18), "BHIIbhiifdIQqQ", strict=True))
+_CODES: dict[int, str] = dict(zip((1, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 16, 17, 18), "BHIIbhiifdIQqQ", strict=True))
 _RATIONALS = (5, 10)
 _MOST_TAGS = 4096
 
