@@ -13,8 +13,8 @@ test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest
 
 check: $(STAMP)  ## lint, types, layering
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks tools
+	$(BIN)/ruff format --check src tests benchmarks tools
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 

@@ -36,12 +36,20 @@ import torch
 from PIL import Image
 from torch import nn
 
-from pellucid.imaging import WRITABLE_SUFFIXES, Photo, check_writable_suffix, read_photo, strips, write_photo
-from pellucid.inference import FileOptions, FileResult, Restorer, restore_files
+from pellucid.files import FileOptions, FileResult, restore_files
+from pellucid.imaging import (
+    WRITABLE_SUFFIXES,
+    Photo,
+    check_writable_suffix,
+    open_picture,
+    picture,
+    write_photo,
+)
+from pellucid.imaging.carried import Text
+from pellucid.inference import Restorer
 
 SIZE = (24, 40)
-SECONDS = 10.0  # for each file, which is given up then
-PATIENCE = 40.0  # seconds after which the process is killed
+PATIENCE = 4  # limits of time after which the process is killed
 MEMORY = 2**30  # of address space, beyond what the process has when it begins
 BEYOND_LIMITS = ("fit in memory", "more memory", "enough memory", "longer than")
 OF_THE_RESULT = "holds at most"  # a picture with more than its own format can have
@@ -62,7 +70,14 @@ def make_seeds(folder: Path) -> None:
                 top = int(np.iinfo(dtype).max)
                 pixels = rng.integers(0, top, (*SIZE, channels), dtype, endpoint=True)
                 alpha = rng.integers(0, top, SIZE, dtype, endpoint=True) if has_alpha else None
-                photo = Photo(pixels=pixels, alpha=alpha, xmp=b"<x:xmpmeta/>", dpi=(300.0, 300.0), exif=_exif())
+                photo = Photo(
+                    pixels=pixels,
+                    alpha=alpha,
+                    xmp=b"<x:xmpmeta/>",
+                    dpi=(300.0, 300.0),
+                    exif=_exif(),
+                    text=(Text("Comment", "fuzz"), Text("Title", "é")),
+                )
                 for suffix in formats.values():
                     name = f"{np.dtype(dtype).name}-{channels}{'-alpha' * has_alpha}{suffix}"
                     write_photo(photo, folder / name)
@@ -196,14 +211,14 @@ class Unchanged(nn.Module):
         return image
 
 
-def work(numbers: range, seed: int, state: Path, seeds: list[Path], results: IO[str]) -> None:
+def work(numbers: range, seed: int, state: Path, seeds: list[Path], results: IO[str], seconds: float) -> None:
     """Restore files in this process, noting each before it and how it went after it."""
     tracebacks, log = Tracebacks(), logging.getLogger("pellucid")
     log.addHandler(tracebacks)
     log.setLevel(logging.DEBUG)
     log.propagate = False
-    restorer, usually_large = Restorer(Unchanged(), tile=320, device="cpu"), strips.LARGE
-    options = FileOptions(existing="overwrite", max_pixels=MAX_PIXELS, timeout=SECONDS)
+    restorer, usually_large = Restorer(Unchanged(), tile=320, device="cpu"), picture.LARGE
+    options = FileOptions(existing="overwrite", max_pixels=MAX_PIXELS, timeout=seconds)
     list(
         restore_files([seeds[0]], state / "first.png", restorer=restorer, options=options)
     )  # loads what is to be loaded
@@ -214,7 +229,7 @@ def work(numbers: range, seed: int, state: Path, seeds: list[Path], results: IO[
         source = state / f"source{ending}"
         source.write_bytes(data)
         tracebacks.noted.clear()
-        strips.LARGE = 100 if number % 2 else usually_large
+        picture.LARGE = 100 if number % 2 else usually_large
         print(json.dumps({"begun": number}), file=results, flush=True)
         started = time.monotonic()
         (result,) = restore_files([source], state / "restored", restorer=restorer, options=options)
@@ -232,7 +247,8 @@ def fault_of(result: FileResult, source: Path) -> str | None:
     error = result.error
     if error is None:
         try:
-            read_photo(str(result.target))
+            for frame in open_picture(str(result.target)).frames():
+                frame.array()
         except Exception as problem:
             return f"the result cannot be read: {problem}"
         return None
@@ -248,14 +264,14 @@ def outcomes(results: Path) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, lines) if "number" in line]
 
 
-def supervise(process: "subprocess.Popen[bytes]", results: Path, end: float) -> str:
+def supervise(process: "subprocess.Popen[bytes]", results: Path, end: float, patience: float) -> str:
     """Wait for a worker, and end it when it hangs or time is over: how it ended."""
     while process.poll() is None:
         time.sleep(0.5)
-        if time.time() - results.stat().st_mtime > PATIENCE:
+        if time.time() - results.stat().st_mtime > patience:
             process.kill()
             process.wait()
-            return f"hung for {PATIENCE:.0f} s"
+            return f"hung for {patience:.0f} s"
         if time.monotonic() > end:
             process.kill()
             process.wait()
@@ -269,6 +285,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, default=Path("fuzz"), help="a folder for results and failures")
     parser.add_argument("--seeds", type=Path, help="a folder of more pictures to damage")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=10, help="for each file; more on a busy machine")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--only", type=int, help="the number of one file")
     parser.add_argument("--first", type=int, help=argparse.SUPPRESS)
@@ -281,11 +298,11 @@ def main() -> None:
         path for path in more if 0 < path.stat().st_size < LARGEST_SEED
     )
     if arguments.only is not None:
-        work(range(arguments.only, arguments.only + 1), arguments.seed, state, seeds, sys.stdout)
+        work(range(arguments.only, arguments.only + 1), arguments.seed, state, seeds, sys.stdout, arguments.seconds)
         return
     if arguments.first is not None:
         with results.open("a") as file:
-            work(range(arguments.first, arguments.files), arguments.seed, state, seeds, file)
+            work(range(arguments.first, arguments.files), arguments.seed, state, seeds, file, arguments.seconds)
         return
 
     results.touch()
@@ -293,7 +310,7 @@ def main() -> None:
         os.utime(results)
         with (state / "stderr.txt").open("wb") as errors:
             command = [sys.executable, __file__, *sys.argv[1:], "--first", str(first)]
-            ending = supervise(subprocess.Popen(command, stderr=errors), results, end)
+            ending = supervise(subprocess.Popen(command, stderr=errors), results, end, PATIENCE * arguments.seconds)
         if ending:
             number = len(outcomes(results))
             said = (state / "stderr.txt").read_text(errors="replace")[-2000:]

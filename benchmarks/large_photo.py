@@ -23,7 +23,8 @@ from skimage.data import astronaut
 from torch import nn
 
 from pellucid.checkpoints import load_network
-from pellucid.inference import Restorer, restore_files
+from pellucid.files import restore_files
+from pellucid.inference import Restorer
 from pellucid.memory import keep_freed_memory, peak_bytes
 from pellucid.zoo import find_model
 

@@ -17,10 +17,8 @@ from pellucid.imaging import (
     READ_ONLY_SUFFIXES,
     WRITABLE_SUFFIXES,
     Photo,
-    open_frames,
-    read_photo,
-    write_frames,
-    write_photo,
+    open_picture,
+    write_picture,
 )
 
 LOSSY = {"JPEG", "AVIF", "HEIF"}
@@ -42,16 +40,9 @@ def main() -> None:
 
 def outcome(path: Path, scratch: Path) -> str:
     try:
-        frames = open_frames(path)
-        if frames is None:
-            before = [read_photo(path)]
-            target = scratch / f"again{suffix_of(path)}"
-            write_photo(before[0], target)
-            after = [read_photo(target)]
-        else:
-            before, target = list(frames.photos()), scratch / f"again{path.suffix}"
-            write_frames(iter(before), frames, target)
-            after = list(open_frames(target).photos())
+        picture, target = open_picture(path), scratch / f"again{suffix_of(path)}"
+        write_picture(picture, target)
+        before, after = ([Photo.of(frame) for frame in opened.frames()] for opened in (picture, open_picture(target)))
     except ImageError as error:
         assert "\n" not in str(error)
         return f"refused: {str(error).removeprefix(f'{path}: ')}"

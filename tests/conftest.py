@@ -3,7 +3,7 @@
 import os
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +86,66 @@ def deep(path: Path, size: tuple[int, int] = (96, 80), *, seed: int = 0) -> Path
     pixels = np.random.default_rng(seed).integers(0, 65536, (size[1], size[0], 3), np.uint16)
     pellucid.imaging.Photo(pixels=pixels).save(path)
     return path
+
+
+def dng(path: Path) -> Path:
+    """Write a raw file of a made-up camera: ramps of red and green, held upright."""
+    import tifffile
+
+    height, width = 96, 128
+    rows, columns = np.mgrid[:height, :width]
+    red, green, blue = columns / width, rows / height, np.full((height, width), 0.3)
+    mosaic = np.where(rows % 2 == 0, np.where(columns % 2 == 0, red, green), np.where(columns % 2 == 0, green, blue))
+    to_srgb = (3.2405, -1.5371, -0.4985, -0.9693, 1.8760, 0.0416, 0.0556, -0.2040, 1.0572)
+    tags = [
+        (33421, 3, 2, (2, 2), True),
+        (33422, 1, 4, bytes((0, 1, 1, 2)), True),
+        (50706, 1, 4, bytes((1, 4, 0, 0)), True),
+        (50708, 2, 9, "Pellucid", True),
+        (50721, 10, 9, [part for value in to_srgb for part in (round(value * 10000), 10000)], True),
+        (50728, 5, 3, [1, 1] * 3, True),
+        (50778, 3, 1, 21, True),
+        (271, 2, 9, "Pellucid", True),
+        (274, 3, 1, 6, True),
+        (700, 1, 6, b"<xmp/>", True),
+    ]
+    tifffile.imwrite(path, np.rint(mosaic * 52000).astype(np.uint16), photometric=32803, metadata=None, extratags=tags)
+    return path
+
+
+def drawn(
+    count: int = 3, *, dtype: str = "uint8", alpha: bool = False, size: tuple[int, int] = (14, 11)
+) -> Iterator[pellucid.imaging.Photo]:
+    """Frames (height, width) of few colours, so that a GIF holds them as they are."""
+    rng, top = np.random.default_rng(7), np.iinfo(dtype).max
+    palette = rng.integers(0, top + 1, (200, 3), dtype)
+    for _ in range(count):
+        mask = ((rng.random(size) < 0.7) * top).astype(dtype)
+        pixels = palette[rng.integers(0, len(palette), size)]
+        yield pellucid.imaging.Photo(pixels=pixels, alpha=mask if alpha else None, lossless=True)
+
+
+def animation(
+    photos: Iterable[pellucid.imaging.Photo] | None = None,
+    durations: tuple[float, ...] = (50.0, 120.0, 1000.0),
+    plays: int = 0,
+) -> pellucid.imaging.Picture:
+    """A picture whose frames are shown one after the other, each for so many milliseconds."""
+    timing = pellucid.imaging.Timing(durations=durations, plays=plays)
+    return pellucid.imaging.Picture(count=len(durations), timing=timing, decode=lambda: photos or drawn(len(durations)))
+
+
+def frames_of(path: Path) -> list[pellucid.imaging.Photo]:
+    """All frames or pages of a file."""
+    return [pellucid.imaging.Photo.of(frame) for frame in pellucid.imaging.open_picture(path).frames()]
+
+
+def assert_same(photo: pellucid.imaging.Photo, other: pellucid.imaging.Photo) -> None:
+    """Every sample of two photos is equal."""
+    np.testing.assert_array_equal(photo.pixels, other.pixels)
+    assert (photo.alpha is None) == (other.alpha is None)
+    if photo.alpha is not None:
+        np.testing.assert_array_equal(photo.alpha, other.alpha)
 
 
 def left_behind(folder: Path, suffix: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.atomic import HOST, replacing, sweep
+from pellucid.atomic import HOST, cache_folder, replacing, sweep
 
 from conftest import left_behind
 
@@ -79,3 +79,15 @@ def test_nothing_else_is_swept(tmp_path: Path) -> None:
         (tmp_path / name).write_text("mine")
     sweep(tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_without_a_home_there_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", none)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.raises(FileNotFoundError, match="XDG_CACHE_HOME"):
+        cache_folder("native")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder("native") == Path("/somewhere/pellucid/native")

@@ -1,5 +1,6 @@
 """Documents: links lead somewhere, code blocks close, tables hold together, and commands exist."""
 
+import importlib
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -42,3 +43,10 @@ def test_tables_hold_together(document: Path) -> None:
 def test_commands_exist(document: Path) -> None:
     verbs = re.findall(r"^(?:\.venv/bin/)?pellucid ([a-z]+)", document.read_text(), flags=re.M)
     assert set(verbs) <= VERBS
+
+
+def test_the_table_of_formats_is_what_they_declare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    formats_table = importlib.import_module("formats_table")
+    document = formats_table.DOCUMENT.read_text()
+    assert formats_table.placed(document) == document, "python tools/formats_table.py --write"

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from pellucid import metrics
     from pellucid.checkpoints import load_network, save_network
     from pellucid.errors import PellucidError
-    from pellucid.imaging import Photo, read_photo, write_photo
-    from pellucid.inference import FileOptions, Restorer, restore, restore_files
+    from pellucid.files import FileOptions, restore_files
+    from pellucid.imaging import Photo, Saving, read_photo, write_photo
+    from pellucid.inference import Restorer, restore
     from pellucid.inference.export import export_model
     from pellucid.models import create_network
     from pellucid.zoo import list_models
@@ -23,6 +24,7 @@ __all__ = [
     "PellucidError",
     "Photo",
     "Restorer",
+    "Saving",
     "create_network",
     "export_model",
     "list_models",
@@ -36,17 +38,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "FileOptions": "pellucid.inference",
+    "FileOptions": "pellucid.files",
     "PellucidError": "pellucid.errors",
     "Photo": "pellucid.imaging",
     "Restorer": "pellucid.inference",
+    "Saving": "pellucid.imaging",
     "create_network": "pellucid.models",
     "export_model": "pellucid.inference.export",
     "list_models": "pellucid.zoo",
     "load_network": "pellucid.checkpoints",
     "read_photo": "pellucid.imaging",
     "restore": "pellucid.inference",
-    "restore_files": "pellucid.inference",
+    "restore_files": "pellucid.files",
     "save_network": "pellucid.checkpoints",
     "write_photo": "pellucid.imaging",
 }

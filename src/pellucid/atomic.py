@@ -1,5 +1,6 @@
 """Files that are whole or not there."""
 
+import errno
 import os
 import platform
 import re
@@ -37,8 +38,15 @@ def replacing(path: Path) -> Generator[Path]:
 
 
 def cache_folder(kind: str) -> Path:
-    """Where the user's machine keeps what was made once and can be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pellucid" / kind
+    """Where the user's machine keeps what was made once and can be made again.
+
+    Raises:
+        FileNotFoundError: the user has no home, as in containers that run under any number.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pellucid" / kind
+    except RuntimeError:
+        raise FileNotFoundError(errno.ENOENT, "no home folder; XDG_CACHE_HOME names another one", "~/.cache") from None
 
 
 def sweep(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.inference.journal import NAME
+import pellucid
+from pellucid.files.journal import NAME
 
 from conftest import Run, textured
 
@@ -121,3 +123,26 @@ def test_a_full_disk_is_one_line_for_each_file_and_leaves_nothing(start: Start, 
     assert len(lines) == 8 + 1 + 8
     assert all("cannot be written (File too large)" in line for line in lines if line != "pellucid: 8 of 8 failed:")
     assert contents(tmp_path / "out") == {}
+
+
+def test_a_user_without_a_home_or_a_name_is_served(tmp_path: Path, photos: Path, weights: Path) -> None:
+    nobody = ["unshare", "--map-user=12345", "--map-group=12345"]
+    if not shutil.which("unshare") or subprocess.run([*nobody, "true"], capture_output=True).returncode:
+        pytest.skip("users cannot be made up here")
+    bare = ["env", "-i", f"PATH={os.environ['PATH']}", f"PYTHONPATH={Path(pellucid.__file__).parents[1]}"]
+    command = [
+        *nobody,
+        *bare,
+        sys.executable,
+        "-m",
+        "pellucid",
+        "restore",
+        photos,
+        "-o",
+        tmp_path / "out",
+        "-m",
+        weights,
+    ]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 8

@@ -4,6 +4,7 @@ import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,7 +117,7 @@ def test_a_reader_that_goes_away_is_one_line(pipe: Pipe, photo: Path, monkeypatc
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("shutil.copyfileobj", full)
+    monkeypatch.setattr("pellucid.cli.streams.shutil", SimpleNamespace(copyfileobj=full))
     code, received, errors = pipe(photo, "-o", "-")
     assert (code, received) == (1, b"")
     assert one_line(errors)

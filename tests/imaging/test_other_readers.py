@@ -12,7 +12,7 @@ import pyvips
 from PIL import Image
 
 from pellucid.errors import ImageError
-from pellucid.imaging import open_frames, read_photo, write_frames, write_photo
+from pellucid.imaging import open_picture, read_photo, write_photo, write_picture
 
 needs_exiftool = pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
 needs_imagemagick = pytest.mark.skipif(not shutil.which("identify"), reason="ImageMagick is not installed")
@@ -147,9 +147,9 @@ def test_animations_of_imagemagick_come_back(tmp_path, dispose):
         frames += ["(", "-size", "12x9", f"xc:rgb({80 * index},90,200)", "-repage", f"40x30+{9 * index}+{4 * index}"]
         frames += ["-set", "delay", str(delay), "-dispose", dispose, ")"]
     run("convert", "-size", "40x30", "-delay", "5", "xc:none", *frames, "-loop", "3", source)
-    opened = open_frames(source)
-    assert opened.durations == (50.0, 70.0, 200.0, 1500.0)
-    write_frames(opened.photos(), opened, target)
+    opened = open_picture(source)
+    assert opened.timing.durations == (50.0, 70.0, 200.0, 1500.0)
+    write_picture(opened, target)
     for name in (source, target):
         run("convert", name, "-coalesce", tmp_path / f"{name.stem}-%d.png")
     for index in range(4):
@@ -165,8 +165,7 @@ def test_animations_of_imagemagick_come_back(tmp_path, dispose):
 def test_webp_animations_are_read_elsewhere(tmp_path):
     images = [Image.new("RGB", (16, 12), colour) for colour in ("red", "green", "blue")]
     images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:], duration=[40, 90, 200], loop=0)
-    frames = open_frames(tmp_path / "a.gif")
-    write_frames(frames.photos(), frames, tmp_path / "a.webp")
+    write_picture(open_picture(tmp_path / "a.gif"), tmp_path / "a.webp")
     assert run("identify", "-format", "%T ", tmp_path / "a.webp").split() == ["4", "9", "20"]
 
 
@@ -206,9 +205,6 @@ def test_every_kind_of_png(tmp_path, path):
 
 @pytest.mark.parametrize("path", odd_files("pngsuite/x*.png"))
 def test_damaged_pngs_are_refused(path):
-    if path.stem.startswith("xcs"):  # a wrong checksum of samples that decode
-        assert read_photo(path).pixels.shape == (32, 32, 1)
-        return
     with pytest.raises(ImageError) as caught:
         read_photo(path)
     assert "\n" not in str(caught.value)
@@ -224,7 +220,9 @@ def test_photos_turned_every_way(path, tmp_path):
     write_photo(photo, tmp_path / "a.jpg")
     again = read_photo(tmp_path / "a.jpg")
     assert abs(again.pixels.astype(int) - photo.pixels).mean() < 3
-    assert (again.exif, again.iptc, again.jpeg) == (photo.exif, photo.iptc, photo.jpeg)
+    assert (again.exif, again.iptc) == (photo.exif, photo.iptc)
+    assert again.jpeg.subsampling == 0
+    assert sum(again.jpeg.tables[0]) <= sum(photo.jpeg.tables[0])
 
 
 @pytest.mark.parametrize("path", odd_files("heic/*"))

@@ -16,8 +16,8 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from pellucid.errors import ImageError
 from pellucid.imaging import READABLE_SUFFIXES, Photo, looks_like_picture, read_photo, write_photo
-from pellucid.imaging import read as read_module
-from pellucid.imaging.metadata import reset_orientation
+from pellucid.imaging import exif as exif_of
+from pellucid.imaging import photo as photo_module
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
@@ -92,11 +92,11 @@ def test_exif_is_patched_in_place(order):
     mark = b"II*\0" if order == "<" else b"MM\0*"
     rest = b"thumbnail and maker notes at fixed offsets"
     payload = b"Exif\0\0" + mark + struct.pack(f"{order}IH", 8, 1) + entry + struct.pack(f"{order}I", 40) + rest
-    orientation, upright = reset_orientation(payload)
-    assert orientation == 6
+    assert exif_of.orientation(payload) == 6
+    upright = exif_of.upright(payload, 6, (9, 6))
     assert len(upright) == len(payload)
     assert upright.endswith(b"\0\0\0\0" + rest)
-    assert reset_orientation(upright)[0] == 1
+    assert exif_of.orientation(upright) == 1
     assert dict(parsed(upright)) == {0x0112: 1}
 
 
@@ -316,7 +316,7 @@ def test_a_decoder_out_of_memory(tmp_path, picture, monkeypatch):
     def exhausted(_image):
         raise MemoryError
 
-    monkeypatch.setattr(read_module.Photo, "from_pil", exhausted)
+    monkeypatch.setattr(photo_module.Photo, "of", exhausted)
     assert "memory" in refusal(tmp_path / "a.png")
 
 

@@ -10,5 +10,5 @@ from pellucid.imaging.rows import PIXELS_AT_ONCE, rows_at_once
 def test_spans_follow_one_another_and_hold_few_pixels(height: int, width: int) -> None:
     spans = list(rows_at_once(height, width))
     assert [row for span in spans for row in range(span.start, span.stop)] == list(range(height))
-    assert all((span.stop - span.start) % 2 == 0 for span in spans[:-1])
-    assert all((span.stop - span.start) * width <= max(PIXELS_AT_ONCE, 2 * width) for span in spans)
+    assert all((span.stop - span.start) % 8 == 0 for span in spans[:-1])
+    assert all((span.stop - span.start) * width <= max(PIXELS_AT_ONCE, 8 * width) for span in spans)

@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from pellucid.imaging import fill_transparent
+from pellucid.imaging.transparency import CELL, fill, means_of_cells
 
 RNG = np.random.default_rng(9)
+
+
+def filled(pixels, visible):
+    means = means_of_cells([(pixels, visible)])
+    return pixels if means is None else fill(pixels, visible, means)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
@@ -13,27 +18,52 @@ RNG = np.random.default_rng(9)
 def test_visible_pixels_stay_and_others_become_like_them(dtype, shape):
     top = 1 if dtype == "float32" else np.iinfo(dtype).max
     pixels = (RNG.random((*shape, 3)) * top).astype(dtype)
-    alpha = (RNG.random(shape) < 0.3).astype(dtype)
-    alpha[0, 0] = 1
-    filled = fill_transparent(pixels, alpha)
-    assert filled.dtype == dtype
-    visible = pixels[alpha > 0]
-    np.testing.assert_array_equal(filled[alpha > 0], visible)
-    assert (filled >= visible.min(0) - top / 1e4).all()
-    assert (filled <= visible.max(0) + top / 1e4).all()
+    visible = RNG.random(shape) < 0.3
+    visible[0, 0] = True
+    result = filled(pixels, visible)
+    assert result.dtype == dtype
+    np.testing.assert_array_equal(result[visible], pixels[visible])
+    assert (result >= pixels[visible].min(0) - top / 1e4).all()
+    assert (result <= pixels[visible].max(0) + top / 1e4).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("share", [0.002, 0.3, 0.999])
+def test_parts_are_filled_as_the_whole_is(dtype, share):
+    pixels = (RNG.random((203, 117, 3)) * (1 if dtype == "float32" else 255)).astype(dtype)
+    visible = RNG.random((203, 117)) < share
+    visible[100, 50] = True
+    whole = filled(pixels, visible)
+    spans = [slice(top, min(top + 5 * CELL, 203)) for top in range(0, 203, 5 * CELL)]
+    means = means_of_cells((pixels[span], visible[span]) for span in spans)
+    for rows in spans:
+        for columns in slice(0, 2 * CELL), slice(2 * CELL, 117):
+            cells = (
+                slice(rows.start // CELL, -(-rows.stop // CELL)),
+                slice(columns.start // CELL, -(-columns.stop // CELL)),
+            )
+            part = fill(pixels[rows, columns], visible[rows, columns], means[cells])
+            np.testing.assert_array_equal(part, whole[rows, columns])
 
 
 def test_colours_come_from_nearby():
     pixels = np.zeros((64, 64, 3), np.uint8)
     pixels[:, :20], pixels[:, 44:] = (200, 10, 10), (10, 10, 200)
-    alpha = np.full((64, 64), 255, np.uint8)
-    alpha[:, 20:44] = 0
-    filled = fill_transparent(pixels, alpha)
-    assert (filled[:, 20] == (200, 10, 10)).all()
-    assert (filled[:, 43] == (10, 10, 200)).all()
+    visible = np.ones((64, 64), bool)
+    visible[:, 20:44] = False
+    result = filled(pixels, visible)
+    assert (result[:, 20] == (200, 10, 10)).all()
+    assert (result[:, 43] == (10, 10, 200)).all()
+
+
+def test_what_is_hidden_may_be_no_number():
+    pixels = np.full((16, 16, 1), 0.5, np.float32)
+    pixels[3:5], visible = np.nan, np.ones((16, 16), bool)
+    visible[3:5] = False
+    np.testing.assert_array_equal(filled(pixels, visible), np.full((16, 16, 1), 0.5, np.float32))
 
 
 def test_nothing_to_fill_or_to_fill_with():
     pixels = RNG.integers(0, 256, (4, 4, 1), np.uint8)
-    assert fill_transparent(pixels, np.ones((4, 4), np.uint8)) is pixels
-    assert fill_transparent(pixels, np.zeros((4, 4), np.uint8)) is pixels
+    for visible in np.ones((4, 4), bool), np.zeros((4, 4), bool):
+        assert means_of_cells([(pixels, visible)]) is None

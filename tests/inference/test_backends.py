@@ -15,10 +15,10 @@ from torch.nn import Conv2d, Module, Sequential
 import pellucid
 from pellucid.blocks.feedforward import FRFN
 from pellucid.errors import ConfigError, ExportError, MissingExtraError
+from pellucid.files.journal import recipe_of
 from pellucid.inference import Restorer
 from pellucid.inference.backends import exported, resolve_precision
 from pellucid.inference.guard import Watch
-from pellucid.inference.journal import recipe_of
 
 from conftest import one_line
 

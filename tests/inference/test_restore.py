@@ -8,7 +8,7 @@ from PIL import Image
 from torch import nn
 
 import pellucid
-from pellucid.errors import ImageError, ModelError
+from pellucid.errors import ConfigError, ImageError, ModelError
 from pellucid.imaging import Photo
 
 from conftest import Identity
@@ -125,4 +125,30 @@ def test_floats_up_to_255_are_warned_of(
     identity: Identity, caplog: pytest.LogCaptureFixture, white: float, warned: bool
 ) -> None:
     pellucid.restore(np.full((20, 30, 3), white, np.float32), model=identity, tile="off")
-    assert ("divide by 255" in caplog.text) == warned
+    assert ("white is expected at 1" in caplog.text) == warned
+    assert caplog.text.count("white is expected") <= 1
+
+
+@pytest.mark.parametrize(("dtype", "white"), [("float32", 255), ("float64", 65535), ("uint16", 4095), ("uint16", 1023)])
+def test_white_may_be_anywhere(tiny_ast: nn.Module, dtype: str, white: float) -> None:
+    array = np.rint(RNG.random((40, 50, 3)) * white).astype(dtype)
+    expected = pellucid.restore((array / white).astype(np.float32), model=tiny_ast, tile="off") * white
+    restored = pellucid.restore(array, model=tiny_ast, tile="off", white=white)
+    assert restored.dtype == dtype
+    if dtype == "uint16":
+        expected = np.rint(expected).clip(0, 65535)
+    np.testing.assert_allclose(restored, expected, atol=1 if dtype == "uint16" else white / 1e4)
+
+
+def test_transparent_parts_of_arrays_come_back(tiny_ast: nn.Module) -> None:
+    array = RNG.integers(0, 256, (40, 50, 4), np.uint8)
+    array[:20, :, 3] = 0
+    restored = pellucid.restore(array, model=tiny_ast, tile="off")
+    np.testing.assert_array_equal(restored[:20], array[:20])
+    assert (restored[20:] != array[20:]).any()
+
+
+@pytest.mark.parametrize("white", [0, -1, float("nan"), float("inf")])
+def test_white_is_above_black(identity: Identity, white: float) -> None:
+    with pytest.raises(ConfigError, match="white must be above 0"):
+        pellucid.restore(np.zeros((8, 8, 3), np.uint8), model=identity, white=white)

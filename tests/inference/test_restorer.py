@@ -12,8 +12,9 @@ from pellucid import load_network
 from pellucid.errors import ConfigError, RestoreError
 from pellucid.imaging import Photo, to_depth
 from pellucid.inference import Restorer
+from pellucid.inference.detection import view_boxes
 from pellucid.inference.guard import TileEvent, Watch
-from pellucid.inference.restorer import view_boxes
+from pellucid.inference.tilesize import TileSizes
 from pellucid.models.detector import STEEPNESS, Detector
 from pellucid.zoo import find_model
 
@@ -99,7 +100,7 @@ def test_every_pixel_is_counted_as_it_is_finished(identity: Identity) -> None:
 
 def test_tiles_are_batched_where_that_is_quicker(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (300, 1100, 3), np.uint8)
-    monkeypatch.setattr(Restorer, "_batch_size", lambda self, tile: 3)
+    monkeypatch.setattr(TileSizes, "batch", lambda self, side: 3)
     np.testing.assert_array_equal(Restorer(identity, tile=256).restore_array(pixels), pixels)
     assert max(shape[0] for shape in identity.seen) == 3
 
@@ -126,7 +127,7 @@ def test_out_of_memory_is_tried_again_smaller(caplog: pytest.LogCaptureFixture) 
 
 def test_out_of_memory_on_a_batch_is_tried_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     network = OutOfMemoryAbove(256 * 256)
-    monkeypatch.setattr(Restorer, "_batch_size", lambda self, tile: 4)
+    monkeypatch.setattr(TileSizes, "batch", lambda self, side: 4)
     pixels = np.random.default_rng(0).integers(0, 256, (200, 1500, 3), np.uint8)
     np.testing.assert_array_equal(Restorer(network, tile=256).restore_array(pixels), pixels)
     assert {shape[0] for shape in network.seen} == {1}

@@ -10,10 +10,10 @@ from pellucid.cli import options
 from pellucid.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pellucid.imaging import Photo
-    from pellucid.inference.plan import Job
+    from pellucid.files import Job
+    from pellucid.files.deadline import CheckTime
+    from pellucid.imaging import Frame, Picture
+    from pellucid.inference.guard import Watch
 
 
 def degrade(
@@ -36,14 +36,20 @@ def degrade(
     resume: options.Resume = False,
     max_megapixels: options.MaxMegapixels = None,
     timeout: options.Timeout = 0.0,
+    quality: options.Quality = None,
+    compression: options.Compression = None,
+    background: options.Background = "white",
+    white: options.White = None,
+    no_data: options.NoData = None,
+    date: options.Date = "keep",
     as_json: options.Json = False,
 ) -> None:
     """Degrade pictures, in the order of these options. Metadata and depth survive; inputs are never overwritten."""
     from pellucid.cli.progress import FileProgress
     from pellucid.cli.streams import standard_streams
     from pellucid.degrade import compose, degrade_photo
-    from pellucid.inference.files import process_files
-    from pellucid.inference.results import FileResult
+    from pellucid.files import FileResult, process_files
+    from pellucid.imaging import Photo
 
     chosen = _chosen(
         levels={
@@ -65,13 +71,23 @@ def degrade(
         resume=resume,
         max_megapixels=max_megapixels,
         timeout=timeout,
+        quality=quality,
+        compression=compression,
+        background=background,
+        white=white,
+        no_data=no_data,
+        date=date,
     )
     compose(chosen)  # a level that does not exist is found before any work
 
-    def work(photo: "Photo", job: "Job", check_time: "Callable[[], None]") -> "Photo":
-        check_time()
+    def work(picture: "Picture", job: "Job", check_time: "CheckTime") -> "tuple[Picture, list[Watch]]":
         own = random.Random(f"{seed}/{job.source.name}").getrandbits(62)  # so it is the same in any folder
-        return degrade_photo(photo, chosen, seed=own)
+
+        def degraded(frame: "Frame") -> "Frame":
+            check_time()
+            return degrade_photo(Photo.of(frame), chosen, seed=own)
+
+        return picture.mapped(degraded), []
 
     results: list[FileResult] = []
     with (

@@ -12,7 +12,8 @@ from pellucid.errors import CheckpointError, ConfigError, ImageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pellucid.inference import FileOptions, FileResult, Restorer
+    from pellucid.files import FileOptions, FileResult
+    from pellucid.inference import Restorer
 
 Inputs = Annotated[
     list[str], typer.Argument(metavar="IN...", help="Pictures, folders or glob patterns; - is standard input.")
@@ -29,6 +30,28 @@ Suffix = Annotated[str, typer.Option(help="Added to names when there is no -o: p
 Format = Annotated[
     str | None, typer.Option("--format", "-f", help="Of the results: jpg, png, tiff ... Default: as the input.")
 ]
+Quality = Annotated[
+    int | None,
+    typer.Option(
+        "--quality", help="1 to 100, of JPEG, WebP, AVIF and HEIC. Default: fine enough to keep what restoring gains."
+    ),
+]
+Compression = Annotated[
+    str | None,
+    typer.Option("--compression", help="Of TIFF: none, deflate, zstd or lzw; of WebP, AVIF and HEIC: lossless."),
+]
+Background = Annotated[
+    str,
+    typer.Option("--background", help="Colour below transparent parts where a format has none: a name, or '#rrggbb'."),
+]
+White = Annotated[
+    float | None,
+    typer.Option("--white", help="The sample that means white, where the file does not say: 1023 for 10 bits in 16."),
+]
+NoData = Annotated[
+    float | None, typer.Option("--no-data", help="The sample that means that nothing is known there, such as -9999.")
+]
+Date = Annotated[str, typer.Option("--date", help="Of the results: keep, as their input, or now.")]
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="A name from 'pellucid models', or a checkpoint file.")
 ]
@@ -50,6 +73,9 @@ Backend = Annotated[
 KeepClean = Annotated[
     bool,
     typer.Option(help="Give pictures back as they are where nothing is found to mend; change them less where unsure."),
+]
+Together = Annotated[
+    bool, typer.Option("--together", help="Decide once for all files whether to change them: they are a film's frames.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Pass over inputs whose outputs exist.")]
@@ -128,14 +154,21 @@ def file_options(
     resume: bool,
     max_megapixels: float | None,
     timeout: float,
+    quality: int | None,
+    compression: str | None,
+    background: str,
+    white: float | None,
+    no_data: float | None,
+    date: str,
+    together: bool = False,
 ) -> "FileOptions":
     """How files are to be named, read and written.
 
     Raises:
         ConfigError: options that exclude each other, or a limit that nothing could keep.
     """
-    from pellucid.imaging import MAX_PIXELS
-    from pellucid.inference.batch import Existing, FileOptions
+    from pellucid.files.options import Existing, FileOptions
+    from pellucid.imaging import MAX_PIXELS, Saving
 
     if overwrite + skip_existing + resume > 1:
         raise ConfigError("--overwrite, --skip-existing and --resume exclude each other; choose one")
@@ -143,13 +176,31 @@ def file_options(
     megapixels = MAX_PIXELS / 1e6 if max_megapixels is None else max_megapixels
     if not math.isfinite(megapixels):
         raise ConfigError(f"--max-megapixels takes a number, not {megapixels}")
+    if date not in ("keep", "now"):
+        raise ConfigError(f"--date takes keep or now, not '{date}'")
     return FileOptions(
         suffix=suffix,
         format=format,
         existing=existing,
         max_pixels=round(megapixels * 1e6),
         timeout=timeout,
+        saving=Saving(quality=quality, compression=compression, background=_colour(background)),
+        white=white,
+        no_data=no_data,
+        keep_date=date == "keep",
+        together=together,
     )
+
+
+def _colour(name: str) -> tuple[int, int, int]:
+    """Red, green and blue of a colour as CSS names it."""
+    from PIL import ImageColor
+
+    try:
+        red, green, blue = ImageColor.getrgb(name)[:3]
+    except ValueError:
+        raise ConfigError(f"--background takes a colour such as white or '#ff8800', not '{name}'") from None
+    return red, green, blue
 
 
 def show_results(

@@ -19,8 +19,7 @@ from rich.progress import (
 )
 
 from pellucid.cli.options import printable
-from pellucid.inference.plan import Job, Plan
-from pellucid.inference.results import FileResult, PictureFacts
+from pellucid.files import FileResult, Job, PictureFacts, Plan
 
 if TYPE_CHECKING:
     from pellucid.training import StepReport

@@ -23,6 +23,7 @@ def restore(
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     keep_clean: options.KeepClean = True,
+    together: options.Together = False,
     suffix: options.Suffix = "restored",
     format: options.Format = None,
     overwrite: options.Overwrite = False,
@@ -30,6 +31,12 @@ def restore(
     resume: options.Resume = False,
     max_megapixels: options.MaxMegapixels = None,
     timeout: options.Timeout = 0.0,
+    quality: options.Quality = None,
+    compression: options.Compression = None,
+    background: options.Background = "white",
+    white: options.White = None,
+    no_data: options.NoData = None,
+    date: options.Date = "keep",
     report: Annotated[Path | None, typer.Option("--report", help="Write what was done to a JSON file.")] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -38,7 +45,7 @@ def restore(
     from pellucid.checkpoints import file_digest
     from pellucid.cli.progress import FileProgress
     from pellucid.cli.streams import standard_streams
-    from pellucid.inference import FileResult, restore_files
+    from pellucid.files import FileResult, restore_files
 
     if report:
         options.check_replaceable(report, ".json", overwrite=overwrite)
@@ -50,6 +57,13 @@ def restore(
         resume=resume,
         max_megapixels=max_megapixels,
         timeout=timeout,
+        quality=quality,
+        compression=compression,
+        background=background,
+        white=white,
+        no_data=no_data,
+        date=date,
+        together=together,
     )
     weights, restorer = options.load_restorer(
         model,

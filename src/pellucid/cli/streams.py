@@ -13,27 +13,11 @@ from typing import TYPE_CHECKING
 from pellucid.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
-    from pellucid.inference import FileResult
-    from pellucid.inference.plan import Plan
+    from pellucid.files import FileResult, Plan
 
 STREAM = "-"
 CHUNK = 2**20
 BYTES_PER_PIXEL = 16  # colour and transparency in 32 bits each: what goes on for longer is no picture within the limit
-# The input's name gets the ending of its format, which the output's follows
-_BEGINNINGS = (
-    (b"\xff\xd8", ".jpg"),
-    (b"\x89PNG", ".png"),
-    (b"II*\0", ".tif"),
-    (b"MM\0*", ".tif"),
-    (b"II+\0", ".tif"),
-    (b"MM\0+", ".tif"),
-    (b"RIFF", ".webp"),
-    (b"GIF8", ".gif"),
-    (b"BM", ".bmp"),
-    (b"P4", ".pbm"),
-    (b"P5", ".pgm"),
-    (b"P6", ".ppm"),
-)
 
 
 @dataclass(frozen=True)
@@ -121,12 +105,14 @@ def _check_usage(inputs: list[str], *, is_output: bool, as_json: bool) -> None:
 
 def _spool(folder: Path, max_pixels: int) -> Path:
     """Keep standard input in a file, as decoders go back and forth."""
+    from pellucid.imaging.formats import HEAD_BYTES, format_of
+
     source, path = sys.stdin.buffer, folder / "stdin"
     left = max_pixels * BYTES_PER_PIXEL
     try:
         head = source.read(CHUNK)
-        ending = next((suffix for beginning, suffix in _BEGINNINGS if head.startswith(beginning)), "")
-        path = path.with_suffix(ending)
+        format = format_of(head[:HEAD_BYTES], path)
+        path = path.with_suffix(format.suffixes[0] if format else "")  # which the output's follows
         with path.open("wb") as file:
             while head and left >= 0:
                 file.write(head)

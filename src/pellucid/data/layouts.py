@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pellucid.errors import ConfigError
-from pellucid.imaging import READABLE_SUFFIXES
+from pellucid.imaging import looks_like_picture, walk
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,6 @@ _TARGET_WORDS = frozenset({"target", "gt", "hq", "norain", "clean", "clear", "sh
 _ROLE_WORDS = _INPUT_WORDS | _TARGET_WORDS | {"l", "r"}
 _SEPARATORS = re.compile(r"[_\-. /]+")
 
-_SUFFIXES = tuple(READABLE_SUFFIXES)
 _NAMED = 3  # names in an error message
 
 
@@ -110,11 +109,9 @@ def _scan(root: Path) -> tuple[dict[str, list[str]], list[str]]:
     pictures: dict[str, list[str]] = {}
     lists: list[str] = []
     # data sets are often links to another disk
-    for path, folders, files in os.walk(root, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        folder = Path(path).relative_to(root).as_posix()
-        names = sorted(name for name in files if not name.startswith("."))
-        pictures[folder] = [name for name in names if name.lower().endswith(_SUFFIXES)]
+    for path, _, names in walk(root, links=True):
+        folder = path.relative_to(root).as_posix()
+        pictures[folder] = [name for name in names if looks_like_picture(name)]
         lists += [_join(folder, name) for name in names if _is_list(name)]
     return pictures, lists
 

@@ -13,7 +13,7 @@ USUAL_SIDE = 480  # pixels: the shorter side of pictures for which streaks, drop
 
 
 def degrade_photo(photo: Photo, options: Mapping[str, Mapping[str, Any]], *, seed: int) -> Photo:
-    """Degrade a photograph; all but its pixels is carried over, transparency untouched.
+    """Degrade a photograph; all but its pixels is carried over, transparency and what is unknown untouched.
 
     Args:
         photo: of any size and depth.
@@ -25,10 +25,15 @@ def degrade_photo(photo: Photo, options: Mapping[str, Mapping[str, Any]], *, see
     """
     scale = max(min(photo.height, photo.width) / USUAL_SIDE, 1.0)
     degradation = compose({name: _scaled(name, given, scale) for name, given in options.items()})
-    image = torch.from_numpy(to_depth(photo.pixels, np.float32)).permute(2, 0, 1)[None]
+    top = 1.0 if photo.pixels.dtype.kind == "f" else float(np.iinfo(photo.pixels.dtype).max)
+    white = np.float32(1.0 if photo.white is None else photo.white / top)
+    image = torch.from_numpy(to_depth(photo.pixels, np.float32) / white).permute(2, 0, 1)[None]
     params = degradation.sample(torch.Generator().manual_seed(seed))
     degraded = degradation.apply(image, [params])[0].permute(1, 2, 0).numpy()
-    return photo.with_pixels(to_depth(np.ascontiguousarray(degraded), photo.pixels.dtype))
+    pixels = to_depth(np.ascontiguousarray(degraded * white), photo.pixels.dtype)
+    if photo.no_data is not None:
+        pixels = np.where(photo.pixels == photo.no_data, photo.pixels, pixels)
+    return photo.with_pixels(pixels)
 
 
 def _scaled(name: str, given: Mapping[str, Any], scale: float) -> dict[str, Any]:

@@ -51,12 +51,6 @@ def split(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     return np.ascontiguousarray(array[:, :, :colours]), alpha
 
 
-def planes_of(image: "pyvips.Image") -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Decode a picture of libvips' into pixels and alpha; raises as ``split``."""
-    # pyvips drops every dimension of a picture of one pixel
-    return split(image.numpy().reshape(image.height, image.width, image.bands))
-
-
 def to_depth(values: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """Rescale between full ranges (255, 65535, 1.0), rounding to nearest; floats outside [0, 1] are clipped.
 
@@ -80,8 +74,86 @@ def to_float(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def srgb_profile() -> bytes:
-    """Return the ICC profile of pixels that were converted to sRGB."""
-    return _profile("sRGB").tobytes()
+    """Return the ICC profile of pixels that were converted to sRGB, the same bytes whenever it is made."""
+    profile = _profile("sRGB").tobytes()
+    return profile[:24] + bytes(12) + profile[36:]  # without its date
+
+
+def display_p3_profile() -> bytes:
+    """Return the ICC profile of Display P3."""
+    import pyvips
+
+    return bytes(pyvips.Image.profile_load("p3"))
+
+
+def converted(image: "pyvips.Image") -> "pyvips.Image":
+    """CMYK of libvips' as sRGB, at its own depth; alpha stays, and so does all that is not CMYK.
+
+    It goes through its profile, where it has one that is of use.
+    """
+    if image.interpretation != "cmyk":
+        return image
+    deep = image.format != "uchar"
+    inks: Any = image.extract_band(0, n=4)
+    if _has_profile(image):
+        srgb = inks.icc_transform("srgb", embedded=True, **_rendering(deep=deep))
+    else:
+        top = 65535 if deep else 255
+        paper: Any = 1 - inks.cast("float") / top
+        light = paper.extract_band(0, n=3) * paper.extract_band(3) * top
+        srgb = light.rint().cast(image.format).copy(interpretation="rgb16" if deep else "srgb")
+    return srgb.bandjoin(image.extract_band(4)) if image.bands > 4 else srgb
+
+
+def _has_profile(cmyk: "pyvips.Image") -> bool:
+    """Whether there is a profile by which CMYK can be converted; one that is of no use is warned of.
+
+    libvips itself would take another one instead, and say nothing.
+    """
+    if not cmyk.get_typeof("icc-profile-data"):
+        return False
+    stored: Any = cmyk.get("icc-profile-data")
+    try:
+        profile = ImageCms.ImageCmsProfile(BytesIO(stored))
+        ImageCms.buildTransform(profile, _profile("sRGB"), "CMYK", "RGB")
+    except (OSError, ImageCms.PyCMSError) as error:
+        _log.warning("The CMYK profile cannot be used (%s); colours are approximate", error)
+        return False
+    return True
+
+
+def from_lab(image: "pyvips.Image") -> "pyvips.Image":
+    """LAB as TIFF stores it, L without a sign and a and b with one, as sRGB at its own depth; white is D50."""
+    deep = image.format != "uchar"
+    light: Any = image.extract_band(0).cast("float") * (100 / (65535 if deep else 255))
+    colours: Any = image.extract_band(1, n=2).copy(format="short" if deep else "char").cast("float")
+    lab = light.bandjoin(colours / (256 if deep else 1)).copy(interpretation="lab")
+    return lab.icc_export(output_profile="srgb", **_rendering(deep=deep))
+
+
+def from_ycbcr(image: "pyvips.Image", red: float = 0.299, green: float = 0.587, blue: float = 0.114) -> "pyvips.Image":
+    """Luminance and two differences over the full range, in 8 or 16 bits, as RGB; by the weights in luminance."""
+    top = 255 if image.format == "uchar" else 65535
+    middle = (top + 1) // 2
+    to_red, to_blue = 2 - 2 * red, 2 - 2 * blue
+    matrix = [
+        [1, 0, to_red],
+        [1, -to_blue * blue / green, -to_red * red / green],
+        [1, to_blue, 0],
+    ]
+    centred: Any = image.cast("float") - [0, middle, middle]
+    return centred.recomb(matrix).rint().cast(image.format).copy(interpretation="rgb16" if top > 255 else "srgb")
+
+
+def unpremultiplied(colours: "pyvips.Image", alpha: "pyvips.Image") -> "pyvips.Image":
+    """Colours (or inks) that were multiplied with alpha, as they were before; nothing where alpha is nothing."""
+    top = {"uchar": 255, "ushort": 65535}.get(str(colours.format), 1)
+    whole: Any = (alpha > 0).ifthenelse(colours.cast("double") * top / alpha, 0)
+    return (whole if top == 1 else whole.rint()).cast(colours.format).copy(interpretation=colours.interpretation)
+
+
+def _rendering(*, deep: bool) -> dict[str, Any]:
+    return {"intent": "relative", "black_point_compensation": True, "depth": 16 if deep else 8}
 
 
 def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes]:

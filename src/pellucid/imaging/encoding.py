@@ -1,4 +1,4 @@
-"""Tone curves: what networks are shown of pixels that a profile does not encode for the eye, and the way back."""
+"""Tone curves: what networks are shown of pixels that are not encoded for the eye, and the way back."""
 
 import struct
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pellucid.imaging.color import to_depth
+from pellucid.imaging.carried import Carried
 
 _STEPS = 65536
 _GRID = np.linspace(0, 1, _STEPS)
@@ -16,6 +16,9 @@ _GRID = np.linspace(0, 1, _STEPS)
 # gamma 1.8 0.076, linear light 0.28
 _FAR = 0.068
 _HEADER_BYTES = 128
+# H.273's transfers whose light is a power of the pixel. The others are near sRGB, or made for the eye: PQ and HLG
+_POWERS = {5: 2.8, 8: 1.0, 17: 2.6}
+_GAMMAS = range(25000, 400001)  # in 100000ths, that a picture may have; linear light has 100000
 _CURVE_TAGS = {1: (b"kTRC",), 3: (b"rTRC", b"gTRC", b"bTRC")}
 # How many numbers a parametric curve of each type has, in the ICC's order: g a b c d e f
 _PARAMETERS = (1, 3, 4, 5, 7)
@@ -23,7 +26,7 @@ _PARAMETERS = (1, 3, 4, 5, 7)
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """A way from a profile's pixels to ones encoded as sRGB encodes light, and back.
+    """A way from a picture's pixels to ones encoded as sRGB encodes light, and back.
 
     Attributes:
         curves: (channels, 65536), what becomes of pixels from 0 to full; never falling.
@@ -32,14 +35,21 @@ class Encoding:
     curves: NDArray[np.float64]
 
     @staticmethod
-    def of(icc: bytes | None, channels: int) -> "Encoding | None":
-        """Tell by a profile's tone curves.
+    def of(carried: Carried, channels: int) -> "Encoding | None":
+        """Tell by a profile's tone curves, or else by numbers (cICP, nclx), or else by a PNG's gamma.
 
         Returns:
-            None where pixels are fit for networks as they are: there is no profile, its curve is near sRGB's
-            (gamma 2.2, Display P3, Adobe RGB, video), or it has none that can be undone.
+            None where pixels are fit for networks as they are: nothing is told of them, their curve is near sRGB's
+            (gamma 2.2, Display P3, Adobe RGB, video), is made for the eye (PQ, HLG), or cannot be undone.
         """
-        return _encoding(icc, channels) if icc else None
+        if carried.icc is not None:
+            return _of_profile(carried.icc, channels)
+        if carried.cicp is not None:
+            power = _POWERS.get(carried.cicp.transfer)
+            return None if power is None else _of_power(power, channels)
+        parts = {part.key: part.data for part in carried.native if part.format == "PNG"}
+        gamma = int.from_bytes(parts.get(b"gAMA", b""), "big")
+        return _of_power(100000 / gamma, channels) if gamma in _GAMMAS and b"sRGB" not in parts else None
 
     def to_working(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Encode (H, W, C) of any depth as float32, nominally in [0, 1]; floats beyond stay beyond."""
@@ -53,26 +63,30 @@ class Encoding:
                 working[:, :, channel] = _forth(values, curve)
         return working
 
-    def from_working(self, working: NDArray[np.float32], source: NDArray[Any]) -> NDArray[Any]:
-        """Give restored values (H, W, C) the profile's encoding, and the depth that they had.
-
-        Args:
-            working: what became of ``to_working(source)``.
-            source: the pixels as they were; where nothing became of them, they come back bit by bit.
-        """
+    def from_working(self, working: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give values (H, W, C) their own encoding back, nominally in [0, 1]."""
         pixels = np.empty(working.shape, np.float32)
         for channel, curve in enumerate(self.curves):
             pixels[:, :, channel] = _back(working[:, :, channel], curve)
-        return np.where(working == self.to_working(source), source, to_depth(pixels, source.dtype))
+        return pixels
 
 
 @lru_cache(maxsize=8)
-def _encoding(icc: bytes, channels: int) -> Encoding | None:
+def _of_power(power: float, channels: int) -> Encoding | None:
+    return _of_light([_GRID**power] * channels)
+
+
+@lru_cache(maxsize=8)
+def _of_profile(icc: bytes, channels: int) -> Encoding | None:
     try:
         tags = _tags(icc)
         light = [_light(tags[name]) for name in _CURVE_TAGS[channels]]
     except (struct.error, KeyError, IndexError, ValueError):
         return None  # profiles of tables, and damaged ones
+    return _of_light(light)
+
+
+def _of_light(light: list[NDArray[np.float64]]) -> Encoding | None:
     curves = np.stack([_srgb(values) for values in light])
     if not np.isfinite(curves).all() or (np.diff(curves) < 0).any() or np.abs(curves[:, [0, -1]] - (0, 1)).max() > 0.1:
         return None

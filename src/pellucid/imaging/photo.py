@@ -6,72 +6,56 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, JpegImagePlugin, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from pellucid.errors import ImageError
-from pellucid.imaging.color import planes
-from pellucid.imaging.metadata import Carried, JpegSettings, collect, tells_resolution
+from pellucid.imaging.carried import Carried, JpegSettings, orientation_of
+from pellucid.imaging.color import planes, split
+from pellucid.imaging.formats.tiff_tags import IPTC, STORAGE, X_RESOLUTION
+from pellucid.imaging.picture import DTYPES, Frame
+from pellucid.imaging.rows import Beside, Rows
+from pellucid.imaging.turning import turned
+from pellucid.imaging.write import write_photo
 
-_DTYPES = (np.dtype("uint8"), np.dtype("uint16"), np.dtype("float32"))
+_IPTC_RESOURCE = 0x0404
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Photo:
-    r"""Pixels, and everything of a photograph that must survive a restoration.
+class Photo(Frame):
+    """A picture in memory: the small case of a frame, and what callers in Python are given.
 
     Attributes:
+        samples: pixels and alpha side by side.
         pixels: (H, W, C), C = 1 (grey) or 3 (RGB), upright; uint8, uint16 or float32 (nominally 0 to 1).
         alpha: (H, W) in the pixels' dtype, not premultiplied; None when there is no transparency.
-        exif: raw payload beginning ``Exif\0\0``, Orientation 1, without thumbnail.
-        icc: profile that the pixels are in.
-        xmp: packet, tiff:Orientation 1.
-        iptc: records as JPEG's Photoshop block and TIFF's tag hold them.
-        dpi: across and down.
-        format: Pillow's name of the source format (``"JPEG"``, ``"TIFF"``); None if it came from an array.
-        jpeg: how the source was compressed, if it was a JPEG.
-        bits: of a sample in the source, where uint16 has more: 10 or 12 of AVIF and HEIC.
-        lossless: the source was a WebP without loss, and the result will be if it is one.
 
     Raises:
         ImageError: A shape or dtype is not one of these.
     """
 
+    samples: Rows = field(init=False, repr=False)
     pixels: NDArray[Any]
     alpha: NDArray[Any] | None = None
-    exif: bytes | None = field(default=None, repr=False)
-    icc: bytes | None = field(default=None, repr=False)
-    xmp: bytes | None = field(default=None, repr=False)
-    iptc: bytes | None = field(default=None, repr=False)
-    dpi: tuple[float, float] | None = None
-    format: str | None = None
-    jpeg: JpegSettings | None = field(default=None, repr=False)
-    bits: int | None = None
-    lossless: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what the rest of pellucid could not handle."""
         shape, dtype = self.pixels.shape, self.pixels.dtype
         if len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
             raise ImageError(f"Pixels must be (height, width, 1 or 3) and not empty, got {shape}.")
-        if dtype not in _DTYPES:
+        if dtype not in DTYPES:
             raise ImageError(f"Pixels must be uint8, uint16 or float32, got {dtype}.")
         if self.alpha is not None and (self.alpha.shape != shape[:2] or self.alpha.dtype != dtype):
             raise ImageError(f"Alpha must be {shape[:2]} {dtype}, got {self.alpha.shape} {self.alpha.dtype}.")
+        samples = self.pixels if self.alpha is None else Beside(self.pixels, self.alpha)
+        object.__setattr__(self, "samples", samples)
 
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self.pixels.shape[0]
-
-    @property
-    def width(self) -> int:
-        """Columns."""
-        return self.pixels.shape[1]
-
-    @property
-    def channels(self) -> int:
-        """1 for grey, 3 for RGB; alpha is not counted."""
-        return self.pixels.shape[2]
+    @classmethod
+    def of(cls, frame: Frame) -> "Photo":
+        """Read a frame into memory."""
+        if isinstance(frame, Photo):
+            return frame
+        pixels, alpha = split(frame.array())
+        return cls(pixels=pixels, alpha=alpha, **frame.carried())
 
     def with_pixels(self, pixels: NDArray[Any]) -> "Photo":
         """Return the same photograph with other pixels of the same shape and dtype.
@@ -94,37 +78,14 @@ class Photo:
         Raises:
             ImageError: It holds integers beyond 16 bits, or is empty.
         """
-        # before the tags are read: Pillow turns a TIFF upright here, and meets a PNG's last chunks
-        image.load()
+        image.load()  # before the tags are read: Pillow turns a TIFF upright here, and meets a PNG's last chunks
         pixels, alpha, icc = planes(image)
-        is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
-        tags = image.getexif() if is_tiff else None
+        carried = _carried(image)
         # Pillow tells an AVIF's own turn as EXIF, and no other counts
-        orientation, fields = collect(image.info, tags, xmp_turns=image.format != "AVIF")
-        fields["icc"] = icc
-        if isinstance(image, JpegImagePlugin.JpegImageFile) and not tells_resolution(image):
-            fields["dpi"] = None
-        return cls.from_stored(pixels, alpha, orientation, fields, format=image.format, jpeg=JpegSettings.of(image))
-
-    @classmethod
-    def from_stored(
-        cls,
-        pixels: NDArray[Any],
-        alpha: NDArray[Any] | None,
-        orientation: int,
-        fields: Carried,
-        *,
-        format: str | None,
-        jpeg: JpegSettings | None = None,
-        bits: int | None = None,
-    ) -> "Photo":
-        """Turn pixels and alpha as a file stores them (EXIF ``orientation`` 1 to 8) upright."""
-        if orientation >= 5 and fields["dpi"]:
-            across, down = fields["dpi"]
-            fields["dpi"] = (down, across)
-        alpha = None if alpha is None else _upright(alpha, orientation)
-        pixels = _upright(pixels, orientation)
-        return cls(pixels=pixels, alpha=alpha, **fields, format=format, jpeg=jpeg, bits=bits)
+        orientation = orientation_of(carried.exif, None if image.format == "AVIF" else carried.xmp)
+        carried = replace(carried.upright(orientation, image.size), icc=icc, jpeg=JpegSettings.of(image))
+        alpha = None if alpha is None else turned(alpha, orientation)
+        return cls(pixels=turned(pixels, orientation), alpha=alpha, **vars(carried))
 
     def to_pil(self) -> Image.Image:
         """Give the photograph to Pillow, with EXIF, ICC, XMP and DPI in its ``info``.
@@ -152,8 +113,6 @@ class Photo:
 
     def save(self, path: str | os.PathLike[str], *, quality: int | None = None, overwrite: bool = True) -> None:
         """Write the photograph to a file; ``write_photo`` says how."""
-        from pellucid.imaging.write import write_photo  # which imports Photo
-
         write_photo(self, path, quality=quality, overwrite=overwrite)
 
     def interleaved(self) -> NDArray[Any]:
@@ -165,12 +124,27 @@ class Photo:
         return self.channels == 1 and self.alpha is None
 
 
-def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo an EXIF orientation of an (H, W) or (H, W, C) array."""
-    if orientation in (5, 6, 7, 8):
-        array = array.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    return np.ascontiguousarray(array)
+def _carried(image: Image.Image) -> Carried:
+    """What Pillow found beside the pixels of a picture."""
+    info, tags = image.info, image.getexif()
+    exif, iptc, xmp = info.get("exif"), info.get("photoshop"), info.get("xmp")
+    iptc = iptc.get(_IPTC_RESOURCE) if isinstance(iptc, dict) else None
+    tells_resolution = image.format not in ("JPEG", "TIFF") or info.get("jfif_unit") or X_RESOLUTION in tags
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        iptc = tags.get(IPTC)
+        for tag in STORAGE & set(tags):
+            del tags[tag]
+        tags.bigtiff = False
+        exif = tags.tobytes() if len(tags) else None
+    try:
+        across, down = (round(float(value), 1) for value in info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        across = down = 0
+    return Carried(
+        exif=exif or None,
+        xmp=(xmp.encode("latin-1", "replace") if isinstance(xmp, str) else xmp) or None,
+        iptc=iptc if isinstance(iptc, bytes) else None,
+        # where none is told Pillow makes one up
+        dpi=(across, down) if tells_resolution and across > 0 and down > 0 else None,
+        format=image.format,
+    )

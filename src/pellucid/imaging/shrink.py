@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.imaging.color import to_float
-from pellucid.imaging.strips import Rows
+from pellucid.imaging.rows import Rows
 
 
 def shrunk_size(height: int, width: int, longest: int) -> tuple[int, int]:

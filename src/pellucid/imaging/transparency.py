@@ -1,46 +1,65 @@
-"""What lies below full transparency: often garbage, which a network would carry over the edge of what is seen."""
+"""What lies below full transparency: often garbage, which a network would carry over the edge of what is seen.
 
+For it to look at, colours of nearby visible pixels stand there: each hidden pixel's is the mean of what is visible in
+the smallest square around it that holds anything visible, of squares whose sides are powers of two.
+"""
+
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pellucid.imaging.color import to_depth, to_float
-from pellucid.imaging.rows import rows_at_once
+
+_LEVELS = 3
+CELL = 2**_LEVELS
+"""Parts of a picture that are filled by themselves begin at multiples of it."""
 
 
-def fill_transparent(pixels: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
-    """Put colours of nearby visible pixels in place of those below full transparency, for a network to look at.
-
-    Whoever restores the result puts the original colours back where alpha is 0: nobody sees them, but they are
-    part of the file.
+def means_of_cells(strips: Iterable[tuple[NDArray[Any], NDArray[np.bool_]]]) -> NDArray[np.float32] | None:
+    """What is visible in each cell of a picture, or near it where nothing is: what ``fill`` takes for larger holes.
 
     Args:
-        pixels: (H, W, C).
-        alpha: (H, W); 0 is fully transparent.
+        strips: pixels (h, W, C) of any depth, and which of them are visible (h, W), from top to bottom; all but the
+            last of a multiple of CELL rows.
 
     Returns:
-        The same array where there is nothing to fill or to fill with, otherwise a copy.
+        (ceil(H / CELL), ceil(W / CELL), C); None where there is nothing to fill or to fill with.
     """
-    visible = alpha > 0
-    if visible.all() or not visible.any():
+    parts: list[tuple[NDArray[Any], NDArray[np.bool_]]] = []
+    anything_hidden = False
+    for pixels, visible in strips:
+        anything_hidden |= not visible.all()
+        values = to_float(pixels)
+        for _ in range(_LEVELS):
+            values, visible = _halved(values, visible)
+        parts.append((values, visible))
+    means, known = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return _filled(means, known) if anything_hidden and known.any() else None
+
+
+def fill(pixels: NDArray[Any], visible: NDArray[np.bool_], means: NDArray[np.float32]) -> NDArray[Any]:
+    """Put nearby colours in place of hidden ones.
+
+    Args:
+        pixels: (h, w, C), a part of a picture that begins at a cell's corner and ends at one or at the picture's edge.
+        visible: (h, w).
+        means: of the part's cells.
+    """
+    if visible.all():
         return pixels
-    strips = list(rows_at_once(*alpha.shape))
-    halves = [_halved(to_float(pixels[strip]), visible[strip]) for strip in strips]
-    half = _filled(*(np.concatenate(parts) for parts in zip(*halves, strict=True)))
-    filled = pixels.copy()
-    for strip in strips:
-        hidden = ~visible[strip]
-        near = _doubled(half[strip.start // 2 : -(-strip.stop // 2)], hidden.shape)
-        filled[strip][hidden] = to_depth(near[hidden], pixels.dtype)
-    return filled
+    near = _doubled(_filled(*_halved(to_float(pixels), visible), means, _LEVELS - 1), visible.shape)
+    return np.where(visible[:, :, None], pixels, to_depth(near, pixels.dtype))
 
 
-def _filled(values: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[Any]:
-    """Fill what is not known from the picture at half the size."""
+def _filled(
+    values: NDArray[Any], known: NDArray[np.bool_], means: NDArray[Any] | None = None, levels: int = 0
+) -> NDArray[Any]:
+    """Fill what is not known from the picture at half the size, and so on; so many times halved, it may be given."""
     if known.all():
         return values
-    half = _filled(*_halved(values, known))
+    half = means if means is not None and levels == 1 else _filled(*_halved(values, known), means, levels - 1)
     return np.where(known[:, :, None], values, _doubled(half, known.shape))
 
 
@@ -54,9 +73,8 @@ def _halved(values: NDArray[Any], known: NDArray[np.bool_]) -> tuple[NDArray[Any
 
 
 def _squares(values: NDArray[Any]) -> NDArray[Any]:
-    """Sums over squares of two by two."""
-    height, width, channels = values.shape
-    return values.reshape(height // 2, 2, width // 2, 2, channels).sum((1, 3))
+    """Sums over squares of two by two, always in the same order: parts of a picture give what the whole gives."""
+    return values[::2, ::2] + values[::2, 1::2] + values[1::2, ::2] + values[1::2, 1::2]
 
 
 def _doubled(half: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

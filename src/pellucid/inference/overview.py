@@ -20,8 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.imaging import to_float
-from pellucid.imaging.rows import rows_at_once
-from pellucid.imaging.strips import Rows
+from pellucid.imaging.rows import Rows, rows_at_once
 
 RADIUS = 3  # pixels of the small copy: half the side of the windows in which the fit is made
 TRUST = 1e-4  # variance of a window, (2.5 of 255)², from which on its own slope counts more than the picture's

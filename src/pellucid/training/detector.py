@@ -14,7 +14,7 @@ from pellucid.degrade import compose
 from pellucid.degrade.base import chance, integer, uniform
 from pellucid.imaging import read_photo, shrink
 from pellucid.inference import Restorer
-from pellucid.inference.restorer import VIEW
+from pellucid.inference.detection import VIEW
 from pellucid.models.detector import Detector
 from pellucid.training.config import Degradations
 

@@ -1,0 +1,129 @@
+"""Restoring files and folders: each file by itself, no file at risk."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain, islice
+
+from pellucid.atomic import sweep
+from pellucid.errors import ImageError
+from pellucid.files.deadline import CheckTime
+from pellucid.files.journal import Journal, recipe_of
+from pellucid.files.options import FileOptions
+from pellucid.files.plan import Job, Plan, plan_files
+from pellucid.files.results import FileResult
+from pellucid.files.run import OnStart, Run, Work, open_read
+from pellucid.imaging import Frame, Photo, Picture
+from pellucid.inference.guard import Watch
+from pellucid.inference.restorer import OnTile, Restorer
+
+LOOKS = 16  # frames or pictures that several are judged by together, evenly spread
+
+OnPlan = Callable[[Plan], None]
+
+
+def restore_files(
+    inputs: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    restorer: Restorer,
+    options: FileOptions | None = None,
+    on_plan: OnPlan | None = None,
+    on_start: OnStart | None = None,
+    on_tile: OnTile | None = None,
+) -> Iterator[FileResult]:
+    """Restore files and folders one by one; a file that fails is reported and the others go on.
+
+    Args:
+        inputs, output: as for ``plan_files``.
+        restorer: does the work.
+        options: how files are named, read and written; None is as ``FileOptions`` has it.
+        on_plan: called once, with what will be done.
+        on_start: called with each job and what was read, before the work on it.
+        on_tile: called with the number of pixels finished, as they are.
+
+    Yields:
+        One result for each input that named no file, then one for each file.
+
+    Raises:
+        ConfigError: as ``plan_files``, before any work.
+    """
+    options = options or FileOptions()
+    share_of_all: float | None = None
+
+    def planned(plan: Plan) -> None:
+        nonlocal share_of_all
+        if on_plan:
+            on_plan(plan)
+        if options.together:
+            looks = _looks(plan.jobs, options)
+            first = next(looks, None)
+            share_of_all = restorer.judge_together(chain((first,), looks), Watch()) if first else None
+
+    def work(picture: Picture, _job: Job, check_time: CheckTime) -> tuple[Picture, list[Watch]]:
+        def advance(pixels: int) -> None:
+            check_time()
+            if on_tile:
+                on_tile(pixels)
+
+        watches, share = list[Watch](), share_of_all
+        if share is None and picture.timing and picture.count > 1:
+            looks = islice(picture.frames(), 0, None, -(-picture.count // LOOKS))
+            share = restorer.judge_together(looks, Watch())
+        if share == 0:
+            return picture, [Watch(share=0.0, taken_for_clean=True)] * picture.count
+
+        def restored(frame: Frame) -> Frame:
+            watches.append(Watch() if share is None else Watch(share=share))
+            return restorer.restore_frame(frame, share=share, on_tile=advance, watch=watches[-1])
+
+        return picture.mapped(restored), watches
+
+    return process_files(
+        inputs, output, work, recipe=recipe_of(restorer), options=options, on_plan=planned, on_start=on_start
+    )
+
+
+def _looks(jobs: Sequence[Job], options: FileOptions) -> Iterator[Frame]:
+    """Some of the pictures, evenly spread; those that cannot be read are told of when their turn comes."""
+    for job in jobs[:: max(-(-len(jobs) // LOOKS), 1)]:
+        with suppress(ImageError):
+            yield Photo.of(open_read(job.source, options).first())
+
+
+def process_files(
+    inputs: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None,
+    work: Work,
+    *,
+    recipe: str,
+    options: FileOptions | None = None,
+    on_plan: OnPlan | None = None,
+    on_start: OnStart | None = None,
+) -> Iterator[FileResult]:
+    """Make new pictures of files and folders one by one; a file that fails is reported and the others go on.
+
+    Args:
+        inputs, output: as for ``plan_files``.
+        work: makes the new pictures.
+        recipe: what decides how it does so, in a word, for ``--resume`` to compare.
+        options, on_plan, on_start: as for ``restore_files``; yields and raises as it does.
+    """
+    options = options or FileOptions()
+    plan = plan_files(inputs, output, suffix=options.suffix, format=options.format)
+    if on_plan:
+        on_plan(plan)
+    for name, error in plan.failures:
+        yield FileResult(source=name, error=error)
+    for folder in {job.target.parent for job in plan.jobs}:
+        sweep(folder)
+    roots = {job.root for job in plan.jobs if job.root is not None}
+    # a hidden file is left where several results go, not beside a single one
+    made_by = hashlib.sha256(
+        f"{recipe} {options.saving} {options.white} {options.no_data} {options.together}".encode()
+    ).hexdigest()
+    journals = {root: Journal(root, made_by) for root in roots if len(plan.jobs) > 1}
+    run = Run(work, options, on_start, journals, {root for root in roots if root.is_dir()})
+    for job in plan.jobs:
+        yield run.process(job)

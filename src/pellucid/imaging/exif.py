@@ -1,0 +1,145 @@
+"""EXIF, patched and not rebuilt: maker notes hold offsets that a rebuilt payload would break."""
+
+import struct
+from collections.abc import Iterator
+
+from pellucid.imaging.turning import turned_point
+
+PREFIX = b"Exif\0\0"
+_ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _DETAILS = 0x0112, 0x011A, 0x011B, 0x0128, 0x8769
+_COLOUR_SPACE, _SRGB = 0xA001, 1
+_WIDTH, _HEIGHT, _SUBJECT_AREA, _SUBJECT_PLACE = 0xA002, 0xA003, 0x9214, 0xA214
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8}
+_WHOLE = {1: "B", 3: "H", 4: "I"}
+
+
+class _Payload:
+    """Two directories of an EXIF payload, whose values are changed where they lie.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+
+    def __init__(self, exif: bytes) -> None:
+        self.data = bytearray(exif.removeprefix(PREFIX))
+        try:
+            self._order = {b"II*\0": "<", b"MM\0*": ">"}[bytes(self.data[:4])]
+            (start,) = self._get("I", 4)
+            (count,) = self._get("H", start)
+            self._places = dict(self._directory(start))
+            self.link = start + 2 + 12 * count  # to the directory of the thumbnail
+            if _DETAILS in self._places:
+                self._places |= dict(self._details())
+        except (KeyError, struct.error) as error:
+            raise ValueError("damaged") from error
+
+    def _get(self, kind: str, place: int) -> tuple[int, ...]:
+        return struct.unpack_from(f"{self._order}{kind}", self.data, place)
+
+    def _directory(self, start: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
+        """Tags with the type, number and place of their values."""
+        (count,) = self._get("H", start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, number = self._get("HHI", entry)
+            inside = number * _SIZES.get(kind, 1) <= 4
+            yield tag, (kind, number, entry + 8 if inside else self._get("I", entry + 8)[0])
+
+    def _details(self) -> Iterator[tuple[int, tuple[int, int, int]]]:
+        try:
+            yield from self._directory(self.numbers(_DETAILS)[0])
+        except (IndexError, struct.error):  # the first directory is good without it
+            return
+
+    def numbers(self, tag: int) -> tuple[int, ...]:
+        """The whole numbers of a tag; none if it is absent, or has others."""
+        kind, number, place = self._places.get(tag, (0, 0, 0))
+        size = _SIZES.get(kind, 1) * number
+        if kind not in _WHOLE or place + size > len(self.data):
+            return ()
+        return self._get(f"{number}{_WHOLE[kind]}", place)
+
+    def put(self, tag: int, *values: int) -> None:
+        """Replace the whole numbers of a tag that has as many."""
+        kind, number, place = self._places[tag]
+        struct.pack_into(f"{self._order}{number}{_WHOLE[kind]}", self.data, place, *values)
+
+    def swap(self, one: int, other: int) -> None:
+        """Exchange the values of two tags of the same type, where both are there."""
+        first, second = self._places.get(one), self._places.get(other)
+        if not first or not second or first[:2] != second[:2]:
+            return
+        size = _SIZES.get(first[0], 1) * first[1]
+        here, there = slice(first[2], first[2] + size), slice(second[2], second[2] + size)
+        if max(here.stop, there.stop) <= len(self.data):
+            self.data[here], self.data[there] = self.data[there], self.data[here]
+
+    def fraction(self, tag: int) -> float | None:
+        """A rational number."""
+        kind, _, place = self._places.get(tag, (0, 0, 0))
+        if kind != 5 or place + 8 > len(self.data):
+            return None
+        above, below = self._get("II", place)
+        return above / below if below else None
+
+
+def orientation(exif: bytes) -> int | None:
+    """1 to 8; None when unset, or when the payload is damaged."""
+    try:
+        (value,) = _Payload(exif).numbers(_ORIENTATION) or (None,)
+    except ValueError:
+        return None
+    return value if value and value <= 8 else None
+
+
+def resolution(exif: bytes) -> tuple[float, float, int] | None:
+    """Across, down, and TIFF's number of their unit: 1 is none, 2 the inch, 3 the centimetre."""
+    try:
+        payload = _Payload(exif)
+    except ValueError:
+        return None
+    across, down = payload.fraction(_X_RESOLUTION), payload.fraction(_Y_RESOLUTION)
+    return (across, down, (payload.numbers(_UNIT) or (2,))[0]) if across and down else None
+
+
+def upright(exif: bytes, turn: int, size: tuple[int, int]) -> bytes | None:
+    """The payload of a picture that was turned upright, in which only the bytes that must change are changed.
+
+    The link to the embedded thumbnail is cut: it shows the photograph as it was before.
+
+    Args:
+        exif: with or without its prefix.
+        turn: the orientation that was undone.
+        size: width and height as stored.
+
+    Returns:
+        None when its directory is damaged.
+    """
+    try:
+        payload = _Payload(exif)
+    except ValueError:
+        return None
+    if payload.numbers(_ORIENTATION):
+        payload.put(_ORIENTATION, 1)
+    if turn >= 5:
+        payload.swap(_WIDTH, _HEIGHT)
+        payload.swap(_X_RESOLUTION, _Y_RESOLUTION)
+    for tag in (_SUBJECT_AREA, _SUBJECT_PLACE):
+        values = payload.numbers(tag)
+        if turn > 1 and len(values) in (2, 3, 4):
+            x, y = turned_point(values[0], values[1], turn, (size[0] - 1, size[1] - 1))
+            sides = values[2:][::-1] if turn >= 5 else values[2:]
+            payload.put(tag, max(round(x), 0), max(round(y), 0), *sides)
+    if payload.link + 4 <= len(payload.data):
+        struct.pack_into("4x", payload.data, payload.link)
+    return PREFIX + bytes(payload.data)
+
+
+def in_srgb(exif: bytes) -> bytes:
+    """The payload of a picture whose colours became sRGB."""
+    try:
+        payload = _Payload(exif)
+    except ValueError:
+        return exif
+    if len(payload.numbers(_COLOUR_SPACE)) == 1:
+        payload.put(_COLOUR_SPACE, _SRGB)
+    return PREFIX + bytes(payload.data)

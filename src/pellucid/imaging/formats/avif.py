@@ -1,0 +1,130 @@
+"""AVIF: the container of HEIF. Of 8 bits Pillow reads and writes it, which makes smoother colours of halved ones than
+libvips; deep ones libvips, as Pillow would cut them, and those without loss.
+"""
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from pellucid.imaging.formats import heif
+from pellucid.imaging.formats.format import Format, Saving
+from pellucid.imaging.picture import Frame, Picture
+from pellucid.imaging.rows import Streamed
+from pellucid.imaging.source import Source, quiet_pillow
+from pellucid.imaging.turning import turned
+
+if TYPE_CHECKING:
+    import pyvips
+
+_KEEP_EXIF, _KEEP_XMP_AND_ICC = 1, 2 | 8
+
+
+def _open(source: Source) -> Picture:
+    known = heif.told(source, "AVIF")
+    mode = _mode(source) if known.bits == 8 and not known.cropped else None
+    samples = _read_by_libvips(source, known) if mode is None else _read_by_pillow(source, known, mode)
+    frame = Frame(samples=samples, **vars(known.carried))
+    if known.bits > 8:
+        frame = frame.mapped(lambda strip: heif.widened(strip, known.bits), samples.shape[2], samples.dtype)
+    return Picture(format="AVIF", path=source.path if known.orientation == 1 else None, decode=lambda: (frame,))
+
+
+def _mode(source: Source) -> str | None:
+    """Pillow's name for the kind of pixels; None where it does not accept the file, as it is the stricter one."""
+    try:
+        with quiet_pillow(source.max_pixels):
+            return Image.open(source.file, formats=("AVIF",)).mode
+    except UnidentifiedImageError:
+        return None
+
+
+def _read_by_pillow(source: Source, known: heif.Told, mode: str) -> Streamed:
+    bands = (1 if known.grey else 3) + (mode == "RGBA")
+
+    def decoded() -> Iterator[NDArray[Any]]:
+        with source.path.open("rb") as file, quiet_pillow(source.max_pixels):
+            samples = np.asarray(Image.open(file, formats=("AVIF",)))
+        samples = samples.reshape(*samples.shape[:2], -1)
+        # grey comes as colour where it has alpha
+        yield turned(samples[:, :, -bands:], known.orientation)
+
+    width, height = known.size if known.orientation < 5 else known.size[::-1]
+    return Streamed((height, width, bands), np.dtype(np.uint8), decoded)
+
+
+def _read_by_libvips(source: Source, known: heif.Told) -> Streamed:
+    import pyvips
+
+    def convert(image: "pyvips.Image") -> "pyvips.Image":
+        if not known.grey or image.bands < 3:
+            return image
+        red: Any = image.extract_band(0)  # which is the same as the others
+        return red.bandjoin(image.extract_band(3)) if image.bands == 4 else red
+
+    # which comes upright, whatever the container says
+    return source.streamed(pyvips.Image.heifload_source, convert=convert)
+
+
+def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
+    frame = picture.first()
+    samples, bits = heif.narrowed(frame)
+    quality, lossless = saving.quality or heif.DEFAULT_QUALITY, saving.compression == "lossless"
+    by_pillow = bits == 8 and (samples.shape[2] == 1 or not lossless)
+
+    def encode(exif: bytes | None) -> bytes:
+        if by_pillow:
+            return _write_by_pillow(samples, frame, exif, 100 if lossless else quality)
+        return _write_by_libvips(samples, bits, frame, exif, quality, lossless=lossless)
+
+    # grey of 8 bits has no chroma; at quality 100 nothing of it is lost
+    matrix = heif.IDENTITY if lossless and not by_pillow else heif.BT601
+    file.write(heif.finished(frame, encode, matrix))
+
+
+def _write_by_pillow(samples: NDArray[np.uint8], frame: Frame, exif: bytes | None, quality: int) -> bytes:
+    described = {"exif": exif, "icc_profile": frame.icc, "xmp": frame.xmp}
+    present = {name: value for name, value in described.items() if value}
+    encoded, grey = BytesIO(), samples.shape[2] == 1
+    image = Image.fromarray(samples[:, :, 0] if grey else samples)
+    image.save(encoded, "AVIF", quality=quality, subsampling="4:0:0" if grey else "4:4:4", **present)
+    return encoded.getvalue()
+
+
+def _write_by_libvips(
+    samples: NDArray[Any], bits: int, frame: Frame, exif: bytes | None, quality: int, *, lossless: bool
+) -> bytes:
+    import pyvips
+
+    height, width, bands = samples.shape
+    grey, kind = bands < 3, "uchar" if bits == 8 else "ushort"
+    space = ("b-w" if grey else "srgb") if bits == 8 else ("grey16" if grey else "rgb16")
+    bare = pyvips.Image.new_from_memory(samples.data, width, height, bands, kind)
+    image: Any = bare.copy(interpretation=space)
+    for name, value in (("exif-data", exif), ("icc-profile-data", frame.icc), ("xmp-data", frame.xmp)):
+        if value:
+            image.set_type(pyvips.GValue.blob_type, name, value)
+    keep = _KEEP_XMP_AND_ICC | _KEEP_EXIF * (exif is not None)  # or libvips would make one up
+    return image.heifsave_buffer(
+        compression="av1", Q=quality, lossless=lossless, bitdepth=bits, subsample_mode="off", keep=keep
+    )
+
+
+def _begins(head: bytes, _path: Path) -> bool:
+    return not heif.brands(head).isdisjoint((b"avif", b"avis"))
+
+
+FORMAT = Format(
+    name="AVIF",
+    suffixes=(".avif",),
+    begins=_begins,
+    holds=heif.HOLDS,
+    open=_open,
+    write=_write,
+    lossy=True,
+    compressions=("lossless",),
+)

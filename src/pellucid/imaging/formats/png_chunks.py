@@ -1,0 +1,201 @@
+"""A PNG's chunks: what they tell beside the pixels, and how it is told again."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from os import SEEK_CUR, SEEK_END
+from typing import IO
+
+from pellucid.errors import ImageError
+from pellucid.imaging import exif as exif_of
+from pellucid.imaging import iptc as iptc_of
+from pellucid.imaging.carried import Carried, Cicp, Native, Text, behind
+from pellucid.imaging.encode import SIGNATURE
+from pellucid.imaging.picture import Frame
+
+_XMP, _EXIF_HEAD, _XMP_HEAD = "XML:com.adobe.xmp", b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+_PROFILES = "Raw profile type "
+_MOST_TEXT = 2**26  # bytes that a few bytes may unpack to
+_READ = frozenset({b"IHDR", b"acTL", b"iCCP", b"pHYs", b"eXIf", b"cICP", b"tEXt", b"zTXt", b"iTXt"})
+# What else is carried from PNG to PNG, and how its loss is told; where there is no name, nothing is lost.
+# Chunks of palettes and of the bits that counted before do not describe the result.
+_NATIVE = {
+    b"gAMA": "gamma",
+    b"cHRM": "primaries",
+    b"sRGB": "",
+    b"tIME": "modification time",
+    b"oFFs": "offset",
+    b"pCAL": "calibration",
+    b"sCAL": "scale",
+    b"sTER": "stereo layout",
+}
+_LIKE_SRGB = {b"gAMA": (45455,), b"cHRM": (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)}
+
+
+class Found:
+    """What the chunks of a file tell, behind the pixels as well as before them."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.exif = self.icc = self.xmp = self.iptc = None
+        self.cicp: Cicp | None = None
+        self.resolution: tuple[int, int, int] | None = None
+        self.text: list[Text] = []
+        self.native: list[Native] = []
+        self.is_animated = False
+        self.left_out: tuple[str, ...] = ()
+        head = b""
+        for name, size in chunks(file):
+            # unknown ones that are safe to copy have a small fourth letter, as these have a small first one
+            if name in _READ or name in _NATIVE or (name[0] & name[3] & 0x20 and name.isalpha()):
+                data = file.read(size)
+                if name == b"IHDR":
+                    head = data
+                elif name == b"acTL":
+                    self.is_animated = True
+                else:
+                    self._take(name, data)
+            if name == b"IEND":
+                end = file.seek(size + 4, SEEK_CUR)
+                self.left_out = behind(file.read(2**16), file.seek(0, SEEK_END) - end)
+        if len(head) != 13:
+            raise ImageError("is a PNG with a damaged header")
+        self.width, self.height = struct.unpack_from(">II", head)
+
+    def _take(self, name: bytes, data: bytes) -> None:
+        try:
+            match name:
+                case b"iCCP":
+                    self.icc = _unpacked(data[data.index(b"\0") + 2 :])
+                case b"pHYs":
+                    self.resolution = struct.unpack(">IIB", data)
+                case b"eXIf":
+                    self.exif = exif_of.PREFIX + data.removeprefix(exif_of.PREFIX)
+                case b"cICP":
+                    self.cicp = Cicp(*data[:3], full_range=bool(data[3]))
+                case b"tEXt" | b"zTXt" | b"iTXt":
+                    self._take_text(_text(name, data))
+                case _:
+                    self.native.append(Native("PNG", _name(name, data), name, data))
+        except (ValueError, IndexError, struct.error, zlib.error):
+            return  # a chunk that is damaged describes nothing, and the picture matters more
+
+    def _take_text(self, text: Text) -> None:
+        """A remark, or what ImageMagick and others store as one for want of a chunk."""
+        kind = text.keyword.removeprefix(_PROFILES)
+        if text.keyword == _XMP:
+            self.xmp = text.value.encode(errors="surrogateescape")
+        elif text.keyword == kind:
+            self.text.append(text)
+        else:
+            data = bytes.fromhex("".join(text.value.split("\n")[3:]))
+            if kind in ("icc", "icm"):
+                self.icc = self.icc or data
+            elif kind in ("iptc", "8bim"):
+                self.iptc = self.iptc or (iptc_of.records(data) if b"8BIM" in data else data)
+            elif data.startswith(_XMP_HEAD) or kind == "xmp":
+                self.xmp = self.xmp or data.removeprefix(_XMP_HEAD)
+            else:
+                self.exif = self.exif or exif_of.PREFIX + data.removeprefix(_EXIF_HEAD)
+
+    def carried(self) -> Carried:
+        """As the file has it."""
+        across, down, metres = self.resolution or (0, 0, 0)
+        # whole pixels per metre: 300 dpi comes back as 299.9994
+        dpi = (round(across * 0.0254, 1), round(down * 0.0254, 1)) if metres and across and down else None
+        return Carried(
+            exif=self.exif,
+            icc=self.icc,
+            cicp=self.cicp,
+            xmp=self.xmp or None,
+            iptc=self.iptc or None,
+            text=tuple(self.text),
+            dpi=dpi,
+            aspect=(across, down) if not metres and across != down and across and down else None,
+            native=tuple(self.native),
+            left_out=self.left_out,
+            format="PNG",
+        )
+
+
+def _name(name: bytes, data: bytes) -> str:
+    expected = _LIKE_SRGB.get(name, ())
+    if expected and struct.unpack(f">{len(expected)}I", data) == expected:
+        return ""  # which is what pixels mean that nothing is told of
+    return _NATIVE.get(name, f"{name.decode()} chunk")
+
+
+def _text(name: bytes, data: bytes) -> Text:
+    keyword, _, rest = data.partition(b"\0")
+    title = keyword.decode("latin-1")
+    if name == b"tEXt":
+        return Text(title, rest.decode("latin-1"))
+    if name == b"zTXt":
+        return Text(title, _unpacked(rest[1:]).decode("latin-1"))
+    language, translated, value = rest[2:].split(b"\0", 2)
+    value = _unpacked(value) if rest[0] else value
+    return Text(
+        title, value.decode(errors="surrogateescape"), language.decode("latin-1"), translated.decode(errors="replace")
+    )
+
+
+def _unpacked(data: bytes) -> bytes:
+    return zlib.decompressobj().decompress(data, _MOST_TEXT)
+
+
+def described(frame: Frame) -> Iterator[tuple[bytes, bytes]]:
+    """Chunks with what a picture has beside its pixels, in the order in which they go before them."""
+    if frame.cicp is not None:
+        yield b"cICP", bytes((frame.cicp.primaries, frame.cicp.transfer, 0, frame.cicp.full_range))
+    if frame.icc is not None:
+        yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(frame.icc)
+    yield from ((part.key, part.data) for part in frame.native)
+    if frame.dpi is not None:
+        yield b"pHYs", struct.pack(">IIB", *(round(dpi / 0.0254) for dpi in frame.dpi), 1)
+    elif frame.aspect is not None:
+        yield b"pHYs", struct.pack(">IIB", *(round(part) for part in frame.aspect), 0)
+    if frame.exif is not None:
+        yield b"eXIf", frame.exif.removeprefix(exif_of.PREFIX)
+    if frame.xmp is not None:
+        yield b"iTXt", _XMP.encode() + bytes(5) + frame.xmp
+    if frame.iptc is not None:
+        profile = iptc_of.block(frame.iptc)
+        digits = profile.hex()
+        lines = [digits[start : start + 72] for start in range(0, len(digits), 72)]
+        text = "\n".join(["", "iptc", f"{len(profile):8d}", *lines, ""]).encode()
+        yield b"zTXt", f"{_PROFILES}iptc\0\0".encode() + zlib.compress(text)
+    yield from map(_text_chunk, frame.text)
+
+
+def _text_chunk(text: Text) -> tuple[bytes, bytes]:
+    keyword = text.keyword.encode("latin-1", "replace")
+    if not text.language and not text.translated:
+        try:
+            return b"tEXt", keyword + b"\0" + text.value.encode("latin-1")
+        except UnicodeEncodeError:  # beyond Latin-1
+            if not _is_utf8(text.value):  # as a JPEG's comment may be, and Latin-1 is likely
+                return b"tEXt", keyword + b"\0" + _utf8(text.value)
+    parts = (keyword, b"\0\0" + text.language.encode(), text.translated.encode(), _utf8(text.value))
+    return b"iTXt", b"\0".join(parts)
+
+
+def _is_utf8(value: str) -> bool:
+    return not any("\udc80" <= each <= "\udcff" for each in value)
+
+
+def _utf8(value: str) -> bytes:
+    return value.encode(errors="surrogateescape")
+
+
+def chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Name and size of each chunk, the file placed at its data; what is cut short ends there."""
+    at, end = len(SIGNATURE), file.seek(0, SEEK_END)
+    while True:
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        size, name = struct.unpack(">I4s", head)
+        yield name, min(size, end - at - 8)  # a few bytes can claim gigabytes
+        if name == b"IEND":
+            return
+        at += 12 + size
