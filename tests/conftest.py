@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 os.environ["TRITON_INTERPRET"] = "1"  # before anything imports Triton: there need be no GPU
 torch.set_num_threads(1)  # tiny networks gain nothing from more, and lose much beside other programs
+
+settings.register_profile("any machine", deadline=None)  # a busy one is slow, and no test is about that
+settings.load_profile("any machine")
 
 TINY_AST = {"embed_dim": 4, "depths": (1,) * 8 + (2,), "num_heads": (4, 4, 2, 2, 1)}
 

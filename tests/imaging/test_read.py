@@ -15,7 +15,7 @@ import pyvips
 from PIL import Image, ImageCms, PngImagePlugin
 
 from pellucid.errors import ImageError
-from pellucid.imaging import READABLE_SUFFIXES, Photo, looks_like_picture, read_photo, write_photo
+from pellucid.imaging import READABLE_SUFFIXES, Photo, looks_like_picture, open_frames, read_photo, write_photo
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging import photo as photo_module
 
@@ -346,3 +346,11 @@ def test_further_frames_are_not_dropped_in_silence(tmp_path, caplog):
     frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
     read_photo(tmp_path / "film.gif")
     assert "holds 3 frames or pages" in caplog.text
+
+
+def test_frames_come_into_memory_one_after_the_other(tmp_path):
+    pages = [Image.new("L", (5 + page, 4), 40 * page) for page in range(3)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    photos = list(open_frames(tmp_path / "pages.tif").photos())
+    assert [photo.pixels.shape for photo in photos] == [(4, 5, 1), (4, 6, 1), (4, 7, 1)]
+    assert [int(photo.pixels.mean()) for photo in photos] == [0, 40, 80]

@@ -7,7 +7,7 @@ from pellucid.imaging.formats import Saving
 from pellucid.imaging.limits import MAX_PIXELS
 from pellucid.imaging.photo import Photo
 from pellucid.imaging.picture import Frame, Picture, Timing
-from pellucid.imaging.read import open_picture, read_photo, read_size
+from pellucid.imaging.read import open_frames, open_picture, read_photo, read_size
 from pellucid.imaging.search import READ_ONLY_SUFFIXES, READABLE_SUFFIXES, find_pictures, looks_like_picture, walk
 from pellucid.imaging.shrink import shrink, shrunk_size
 from pellucid.imaging.write import (
@@ -37,6 +37,7 @@ __all__ = [
     "copy_picture",
     "find_pictures",
     "looks_like_picture",
+    "open_frames",
     "open_picture",
     "read_photo",
     "read_size",

@@ -85,6 +85,23 @@ def read_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         return Photo.of(picture.first())
 
 
+class Frames(Picture):
+    """A picture file whose frames are read into memory, one after the other."""
+
+    def photos(self) -> Iterator[Photo]:
+        """Each frame or page, decoded in full; raises as ``Picture.frames`` does."""
+        return map(Photo.of, self.frames())
+
+
+def open_frames(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Frames:
+    """Open an animation or a file of pages; one of a single picture has one frame.
+
+    Args:
+        path, max_pixels: as for ``open_picture``; raises as it does.
+    """
+    return Frames(**vars(open_picture(path, max_pixels=max_pixels)))
+
+
 def read_size(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> tuple[int, int] | None:
     """Upright height and width by the head of a picture file.
 
