@@ -220,6 +220,14 @@ def test_text_that_is_no_comment_is_named(tmp_path, caplog):
     assert read_photo(tmp_path / "a.jpg").text == (Text("Comment", "hi"),)
 
 
+def test_what_lacks_more_than_its_end_marker_is_refused_in_one_line(tmp_path, caplog):
+    data = jpeg()
+    (tmp_path / "a.jpg").write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(ImageError, match="pixels are missing"):
+        open_picture(tmp_path / "a.jpg")
+    assert "end marker" not in caplog.text
+
+
 def test_transparency_lies_over_a_background(tmp_path, caplog):
     samples = np.full((64, 64, 4), (90, 120, 90, 255), np.uint8)
     samples[:, :32] = (255, 0, 255, 0)
