@@ -19,7 +19,11 @@ _CLAIMS = re.compile(
     rb"|<((?:hdrgm|HDRGainMap):\w+|GCamera:(?:Motion|Micro)\w+|G?Container:Directory|xmp:Thumbnails)\b.*?</\1>",
     re.DOTALL,
 )
-_NOTED = re.compile(rb"""\s*xmpNote:HasExtendedXMP\s*=\s*["']([0-9A-Fa-f]{32})["']""")
+# an attribute, as Adobe writes it, or an element, as ExifTool does
+_NOTED = re.compile(
+    rb"""\s*(?:xmpNote:HasExtendedXMP\s*=\s*["']|<xmpNote:HasExtendedXMP>)\s*([0-9A-Fa-f]{32})\s*"""
+    rb"""(?:["']|</xmpNote:HasExtendedXMP>)"""
+)
 NOTE = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     b'<rdf:Description rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/"'

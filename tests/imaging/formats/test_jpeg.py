@@ -124,13 +124,18 @@ def plain(tmp_path):
     return open_picture(tmp_path / "plain.jpg").first()
 
 
-def test_extended_xmp_of_others_becomes_one_packet(tmp_path):
+@pytest.mark.parametrize(
+    "description",
+    [
+        b'<rdf:Description xmpNote:HasExtendedXMP="%s" dc:format="image/jpeg"/>',
+        b"""<rdf:Description dc:format="image/jpeg">
+          <xmpNote:HasExtendedXMP>%s</xmpNote:HasExtendedXMP></rdf:Description>""",
+    ],
+    ids=["as Adobe", "as ExifTool"],
+)
+def test_extended_xmp_of_others_becomes_one_packet(tmp_path, description):
     name = b"0123456789ABCDEF0123456789ABCDEF"
-    main = (
-        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description xmpNote:HasExtendedXMP="'
-        + name
-        + b'" dc:format="image/jpeg"/></rdf:RDF></x:xmpmeta>'
-    )
+    main = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF>%s</rdf:RDF></x:xmpmeta>' % (description % name)
     more = b'<x:xmpmeta><rdf:RDF><rdf:Description big="1"/></rdf:RDF></x:xmpmeta>'
     parts = [
         (0xE1, b"http://ns.adobe.com/xmp/extension/\0" + name + struct.pack(">II", len(more), place) + more[place:end])
@@ -213,6 +218,14 @@ def test_text_that_is_no_comment_is_named(tmp_path, caplog):
     write_picture(Picture.of(frame), tmp_path / "a.jpg")
     assert "JPEG cannot hold its text (Title), gamma" in caplog.text
     assert read_photo(tmp_path / "a.jpg").text == (Text("Comment", "hi"),)
+
+
+def test_what_lacks_more_than_its_end_marker_is_refused_in_one_line(tmp_path, caplog):
+    data = jpeg()
+    (tmp_path / "a.jpg").write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(ImageError, match="pixels are missing"):
+        open_picture(tmp_path / "a.jpg")
+    assert "end marker" not in caplog.text
 
 
 def test_transparency_lies_over_a_background(tmp_path, caplog):

@@ -45,6 +45,8 @@ DESCRIBED = (
     (b"iTXt", "Title\0\0\0de\0Titel\0Großmutter 1931".encode()),
     (b"iTXt", "parameters\0\0\0\0\0祖母, Steps: 20".encode()),
     (b"prVt", b"of some program"),
+    (b"mDCV", struct.pack(">8H2I", 35400, 14600, 8500, 39850, 6550, 2300, 15635, 16450, 10_000_000, 1)),
+    (b"cLLI", struct.pack(">2I", 10_000_000, 4_000_000)),
 )
 
 
@@ -66,8 +68,16 @@ def test_all_of_it_is_named_where_it_cannot_be_held(tmp_path, caplog):
     (tmp_path / "in.png").write_bytes(png(*DESCRIBED, (b"sRGB", b"\0")))
     write_picture(open_picture(tmp_path / "in.png"), tmp_path / "out.bmp")
     named = "alpha (it lies over white now), cicp, text (Copyright, Title, parameters), gamma, primaries, "
-    assert f"BMP cannot hold its {named}modification time, prVt chunk" in caplog.text
+    assert f"BMP cannot hold its {named}modification time, prVt chunk, mastering display, light levels" in caplog.text
     assert "sRGB" not in caplog.text
+
+
+def test_chunks_that_depend_on_the_pixels_are_left_out_by_name(tmp_path, caplog):
+    before = ((b"caBX", b"of C2PA"), (b"prVT", b"of some program"), (b"sBIT", bytes((5, 6, 5, 8))))
+    (tmp_path / "in.png").write_bytes(png(*before))
+    write_picture(open_picture(tmp_path / "in.png"), tmp_path / "out.png")
+    assert caplog.text.rstrip().endswith("is left out: content credentials, prVT chunk")
+    assert not {b"caBX", b"prVT"} & {name for name, _ in chunks_of((tmp_path / "out.png").read_bytes())}
 
 
 def test_gamma_like_srgb_is_no_loss(tmp_path, caplog):

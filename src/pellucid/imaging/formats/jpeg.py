@@ -60,8 +60,8 @@ def _open(source: Source) -> Picture:
     carried = carried.upright(orientation, (found.width, found.height)).without_claims()
     load = pyvips.Image.jpegload_source
     if not found.ended:
-        _log.warning("%s: lacks its end marker", source.path)
         load = of_bytes(pyvips.Image.jpegload_buffer, _ended(source.path.read_bytes()))
+        _log.warning("%s: lacks its end marker", source.path)
     samples = source.streamed(load, orientation=orientation, convert=converted)
     fields: dict[str, Any] = vars(carried) | {"format": "JPEG", "jpeg": settings}
     if is_cmyk:

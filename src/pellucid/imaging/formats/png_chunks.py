@@ -18,7 +18,6 @@ _PROFILES = "Raw profile type "
 _MOST_TEXT = 2**26  # bytes that a few bytes may unpack to
 _READ = frozenset({b"IHDR", b"acTL", b"iCCP", b"pHYs", b"eXIf", b"cICP", b"tEXt", b"zTXt", b"iTXt"})
 # What else is carried from PNG to PNG, and how its loss is told; where there is no name, nothing is lost.
-# Chunks of palettes and of the bits that counted before do not describe the result.
 _NATIVE = {
     b"gAMA": "gamma",
     b"cHRM": "primaries",
@@ -28,7 +27,12 @@ _NATIVE = {
     b"pCAL": "calibration",
     b"sCAL": "scale",
     b"sTER": "stereo layout",
+    b"mDCV": "mastering display",
+    b"cLLI": "light levels",
 }
+# Of the pixels and their palette, of the bits that counted before, or of the file as it was: nothing to miss
+_OF_SAMPLES = frozenset(b"PLTE IDAT IEND tRNS sBIT hIST sPLT bKGD fcTL fdAT iDOT".split())
+_NAMES = {b"caBX": "content credentials", b"dSIG": "signature"}
 _LIKE_SRGB = {b"gAMA": (45455,), b"cHRM": (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)}
 
 
@@ -42,7 +46,7 @@ class Found:
         self.text: list[Text] = []
         self.native: list[Native] = []
         self.is_animated = False
-        self.left_out: tuple[str, ...] = ()
+        left_out: dict[str, None] = {}  # each once
         head = b""
         for name, size in chunks(file):
             # unknown ones that are safe to copy have a small fourth letter, as these have a small first one
@@ -54,9 +58,12 @@ class Found:
                     self.is_animated = True
                 else:
                     self._take(name, data)
+            elif name not in _OF_SAMPLES and name.isalpha():  # unsafe to copy, as it depends on pixels
+                left_out[_NAMES.get(name, f"{name.decode()} chunk")] = None
             if name == b"IEND":
                 end = file.seek(size + 4, SEEK_CUR)
-                self.left_out = behind(file.read(2**16), file.seek(0, SEEK_END) - end)
+                left_out |= dict.fromkeys(behind(file.read(2**16), file.seek(0, SEEK_END) - end))
+        self.left_out = tuple(left_out)
         if len(head) != 13:
             raise ImageError("is a PNG with a damaged header")
         self.width, self.height = struct.unpack_from(">II", head)
