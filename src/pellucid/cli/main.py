@@ -57,7 +57,6 @@ def main(
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine("%(message)s"))
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("pyvips").setLevel(logging.ERROR)  # it tells of its threads, and warns of what fails anyway
 
 
 class _OneLine(logging.Formatter):

@@ -1,5 +1,6 @@
 """A file that is to be read: by its handle, whatever its name, and with one line about whatever is wrong with it."""
 
+import logging
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator
@@ -18,6 +19,9 @@ from pellucid.imaging.rows import Streamed, rows_at_once
 
 if TYPE_CHECKING:
     import pyvips
+
+# It tells of its threads, and warns of what fails anyway, or of what we say in words of our own
+logging.getLogger("pyvips").setLevel(logging.ERROR)
 
 _DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 _pillow_globals = threading.RLock()
