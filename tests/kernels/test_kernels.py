@@ -125,7 +125,9 @@ class TestWindowAttention:
         compare(monkeypatch, block, "window_attention", image(32, size))
 
     @pytest.mark.parametrize(
-        "weighting", [Softmax, Sparse, AdaptiveSparse, lambda: AdaptiveSparse(squared=False)], ids=str
+        "weighting",
+        [Softmax, Sparse, AdaptiveSparse, lambda: AdaptiveSparse(squared=False)],
+        ids=["softmax", "sparse", "adaptive", "adaptive-relu"],
     )
     def test_weightings(self, monkeypatch: pytest.MonkeyPatch, weighting: Callable[[], Mixture]) -> None:
         block = lively(WindowAttention(16, 1, weighting(), shift=4))
@@ -339,7 +341,11 @@ class TestWindowAttentionAtOnce:
         block = lively(with_attention(WindowAttention(32, 2, AdaptiveSparse(), shift=shift), 32))
         compare_inference(monkeypatch, block, [*self.KERNELS], image(32, size))
 
-    @pytest.mark.parametrize("weighting", [Softmax, Sparse, lambda: AdaptiveSparse(squared=False)], ids=str)
+    @pytest.mark.parametrize(
+        "weighting",
+        [Softmax, Sparse, lambda: AdaptiveSparse(squared=False)],
+        ids=["softmax", "sparse", "adaptive-relu"],
+    )
     @pytest.mark.parametrize("norm", NORMS)
     def test_variants(
         self, monkeypatch: pytest.MonkeyPatch, weighting: Callable[[], Mixture], norm: type[nn.Module]
