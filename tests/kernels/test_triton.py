@@ -87,7 +87,11 @@ class TestWindowAttention:
         block = lively(WindowAttention(channels, heads, AdaptiveSparse(), window=window, shift=shift))
         compare(block, image(channels, size))
 
-    @pytest.mark.parametrize("weighting", [Softmax, Sparse, lambda: AdaptiveSparse(squared=False)], ids=str)
+    @pytest.mark.parametrize(
+        "weighting",
+        [Softmax, Sparse, lambda: AdaptiveSparse(squared=False)],
+        ids=["softmax", "sparse", "adaptive-relu"],
+    )
     def test_weightings(self, weighting: Callable[[], nn.Module]) -> None:
         compare(lively(WindowAttention(16, 1, weighting(), window=4, shift=2)), image(16, (5, 9), batch=1))
 
