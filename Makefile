@@ -10,7 +10,7 @@ demo: $(STAMP)  ## restore a sample photo: demo/before-after.png
 	$(BIN)/pellucid demo
 
 test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(STAMP)  ## lint, types, layering
 	$(BIN)/ruff check src tests benchmarks tools

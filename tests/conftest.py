@@ -1,5 +1,6 @@
 """Fixtures that several folders of tests share."""
 
+import logging
 import os
 import struct
 import sys
@@ -157,6 +158,13 @@ def left_behind(folder: Path, suffix: str) -> Path:
     path = folder / f".pellucid-{HOST}-{2**22 + 1}-{'0' * 16}{suffix}"
     path.write_text("half a file")
     return path
+
+
+@pytest.fixture(autouse=True)
+def usual_logging() -> None:
+    """Commands that ran in this process have set how much is logged; this test is not to notice."""
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("pellucid").setLevel(logging.NOTSET)
 
 
 @pytest.fixture
