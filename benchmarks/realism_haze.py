@@ -1,6 +1,6 @@
 """How near our haze and camera noise come to real ones, in numbers.
 
-    python benchmarks/realism_haze.py --data /work/shared/data
+    python benchmarks/realism_haze.py --data DATA
 
 The folder holds clean photos in ``val`` and, each with ``input`` and ``target``, pairs in ``test/haze_sots4``,
 ``test/haze_revide4`` and ``test/realnoise_cc15``. Prints two tables. For haze: the dark channel (least of R, G, B in
@@ -31,7 +31,7 @@ BANDS = (0, 32, 96, 160, 256)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("/work/shared/data"))
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds test/ and val/")
     parser.add_argument("--photos", type=int, default=46, help="how many clean photos to degrade")
     options = parser.parse_args()
     torch.set_num_threads(1)

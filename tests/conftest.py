@@ -160,6 +160,19 @@ def left_behind(folder: Path, suffix: str) -> Path:
     return path
 
 
+def damaged(whole: bytes, count: int = 60) -> Iterator[bytes]:
+    """A file cut short, or with eight of its bytes changed, again and again; always the same ones."""
+    rng = np.random.default_rng(11)
+    for trial in range(count):
+        data = bytearray(whole)
+        if trial % 3 == 0:
+            data = data[: rng.integers(1, len(data))]
+        else:
+            for at in rng.integers(0, len(data), 8):
+                data[at] = rng.integers(256)
+        yield bytes(data)
+
+
 @pytest.fixture(autouse=True)
 def usual_logging() -> None:
     """Commands that ran in this process have set how much is logged; this test is not to notice."""

@@ -20,7 +20,7 @@ from pellucid.imaging import (
 )
 from pellucid.imaging.carried import Native, Text
 
-from conftest import animation, assert_same, drawn, frames_of
+from conftest import animation, assert_same, damaged, drawn, frames_of
 
 RNG = np.random.default_rng(7)
 ANIMATED = ["gif", "webp", "png"]
@@ -211,14 +211,7 @@ def test_no_damage_escapes(tmp_path, suffix, caplog):
     caplog.set_level(logging.ERROR)
     path = tmp_path / f"a.{suffix}"
     write_picture(animation(drawn(alpha=True)), path)
-    whole, rng = path.read_bytes(), np.random.default_rng(11)
-    for trial in range(60):
-        data = bytearray(whole)
-        if trial % 3 == 0:
-            data = data[: rng.integers(1, len(data))]
-        else:
-            for at in rng.integers(0, len(data), 8):
-                data[at] = rng.integers(256)
+    for data in damaged(path.read_bytes()):
         path.write_bytes(data)
         try:
             for frame in open_picture(path, max_pixels=10**6).frames():

@@ -17,6 +17,8 @@ from pellucid.errors import ImageError
 from pellucid.imaging import Frame, Photo, Picture, Saving, open_picture, read_photo, write_photo, write_picture
 from pellucid.imaging.formats import tiff_write
 
+from conftest import damaged
+
 RNG = np.random.default_rng(12)
 TEXT = {270: "Großmutter 祖母", 315: "Jörg Müller", 33432: "© 2024 Jörg"}
 IPTC = b"\x1c\x02\x19\0\x04rain"
@@ -514,14 +516,7 @@ def test_no_damage_escapes(tmp_path):
     ]
     for compression in ("none", "zstd"):
         write_picture(Picture.of(*photos), path, Saving(compression=compression))
-        whole = path.read_bytes()
-        for trial in range(60):
-            data = bytearray(whole)
-            if trial % 3 == 0:
-                data = data[: RNG.integers(1, len(data))]
-            else:
-                for at in RNG.integers(0, len(data), 8):
-                    data[at] = RNG.integers(256)
+        for data in damaged(path.read_bytes()):
             path.write_bytes(data)
             try:
                 for frame in open_picture(path, max_pixels=10**6).frames():
