@@ -39,11 +39,16 @@ def start(photos: Path, weights: Path) -> Start:
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"OMP_NUM_THREADS": "1"},  # as in this process: sums are taken in another order by two
-            # nohup, should it be around these tests, has SIGHUP ignored
-            **{"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL), **how},
+            **{"preexec_fn": _heed_signals, **how},
         )
 
     return begin
+
+
+def _heed_signals() -> None:
+    """Undo what nohup (SIGHUP) and a shell's ``&`` (SIGINT), should they be around these tests, have ignored."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture
