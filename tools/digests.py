@@ -1,8 +1,8 @@
 """Digests of what pellucid computes, to show that a change of the code changed no result.
 
-    python tools/digests.py > before.json
+    python -m tools.digests > before.json
     (change the code)
-    python tools/digests.py --against before.json
+    python -m tools.digests --against before.json
 
 They hold for one machine: another CPU adds in another order. Restored are two photos that scikit-image has and one
 that is made of numbers, by every bundled model, whole and in tiles, in every precision that the CPU has; and a small

@@ -1,7 +1,7 @@
 """The table in docs/formats.md, from what the formats declare.
 
-python tools/formats_table.py            prints it
-python tools/formats_table.py --write    puts it in its place
+python -m tools.formats_table            prints it
+python -m tools.formats_table --write    puts it in its place
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 from pellucid.imaging.formats import FORMATS, Format
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "formats.md"
-BEGIN, END = "<!-- python tools/formats_table.py --write -->\n", "\n<!-- end of the table -->\n"
+BEGIN, END = "<!-- python -m tools.formats_table --write -->\n", "\n<!-- end of the table -->\n"
 EXTRAS = {"HEIF": "heic", "RAW": "raw"}
 COLUMNS = (
     "format", "endings", "bits", "grey", "alpha", "EXIF", "ICC", "cICP, nclx", "XMP", "IPTC", "texts", "resolution",

@@ -123,7 +123,7 @@ def derain(train: Path, val: Path | None, out: Path) -> TrainConfig:
     Command: ``pellucid train derain --data PHOTOS --val OTHER_PHOTOS``.
     Score: 42.81, 35.48 and 26.61 on drizzle, medium and heavy rain (input 39.13, 28.97 and 20.39), clean photos 86.9 dB
         from what they were: 5,000 steps of 2 crops of 192², 1.0 hours, from weights of 37,500 steps of other runs, the
-        hardest photos more often (``benchmarks/hard_photos.py``). The bundled weights are the mean of these and of
+        hardest photos more often (``tools/hard_photos.py``). The bundled weights are the mean of these and of
         those before: 43.07, 36.27 and 27.45. Seen by us.
     """
     degrade: Degradations = {"rain": {"probability": 0.42}}

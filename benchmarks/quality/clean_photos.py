@@ -1,6 +1,6 @@
 """What every bundled model does to photographs that nothing is wrong with: it should leave them alone.
 
-    python benchmarks/clean_photos.py --photos DATA/val
+    python -m benchmarks clean_photos --photos DATA/val
 
 For each model: how many photos its detector passes through untouched, and of the others, the PSNR in dB against what
 they were: the lowest, the mean, and how many are below 38 dB.
@@ -39,7 +39,3 @@ def main() -> None:
             f"| `{name}` | {len(photos)} | {passed} | {' | '.join(f'{figure:.2f}' for figure in figures)} | {harmed} |",
             flush=True,
         )
-
-
-if __name__ == "__main__":
-    main()

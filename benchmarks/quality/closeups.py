@@ -1,7 +1,7 @@
 """Pictures before and after at 100 %, for a close look: where a model changed most, and anywhere.
 
-    python benchmarks/closeups.py -m ast-s-derain --out sheets/ DATA/rain100l
-    python benchmarks/closeups.py -m ast-s-denoise --out sheets/ photo.jpg
+    python -m benchmarks closeups -m ast-s-derain --out sheets/ DATA/rain100l
+    python -m benchmarks closeups -m ast-s-denoise --out sheets/ photo.jpg
 
 For each picture one sheet: rows of crops, degraded beside restored, and beside the target where the folder holds pairs.
 """
@@ -64,7 +64,3 @@ def main() -> None:
             sheet = arguments.out / f"{path.stem}-{degraded.stem}.png"
             Image.fromarray(np.vstack(rows)).save(sheet)
             print(sheet)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Time and memory of restoring photos of several sizes, each in a process of its own.
 
-    python benchmarks/large_photo.py --megapixels 24
-    python benchmarks/large_photo.py --megapixels 1 5 25 100 250 500 --identity
+    python -m benchmarks large_photo --megapixels 24
+    python -m benchmarks large_photo --megapixels 1 5 25 100 250 500 --identity
 
 Tiles scikit-image's astronaut to a noisy picture of each size, restores it as ``pellucid restore`` does, and prints the
 seconds, the seconds a megapixel, and the peak resident memory. With ``--identity`` the network gives its input back,
@@ -15,13 +15,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import pyvips
-import torch
 from skimage.data import astronaut
-from torch import nn
 
+from benchmarks.made_up import Identity
 from pellucid.checkpoints import load_network
 from pellucid.files import restore_files
 from pellucid.inference import Restorer
@@ -29,19 +27,6 @@ from pellucid.memory import keep_freed_memory, peak_bytes
 from pellucid.zoo import find_model
 
 SIGMA = 15
-
-
-class Identity(nn.Module):
-    """What every network could do at the least."""
-
-    stride, alignment = 16, 128
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.config: Any = load_network(find_model(task="denoise")).config
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return image + 1 / 255  # something has to change
 
 
 def make_photo(path: Path, megapixels: float) -> tuple[int, int]:
@@ -59,7 +44,9 @@ def restore_one(source: str, target: str, *, identity: bool, precision: str) -> 
     """Restore a file and print its figures as JSON: the work of the child process."""
     keep_freed_memory()
     started = time.monotonic()
-    network = Identity() if identity else load_network(find_model(task="denoise"))
+    network = load_network(find_model(task="denoise"))
+    if identity:
+        network = Identity(network.config, added=1 / 255)  # something has to change
     (result,) = restore_files([source], target, restorer=Restorer(network, precision=precision))
     if result.error:
         raise SystemExit(result.error)
@@ -83,7 +70,7 @@ def main() -> None:
             source, target = (Path(folder) / f"{name}.{arguments.ending}" for name in ("large", "restored"))
             width, height = make_photo(source, megapixels)
             options = ["--identity"] * arguments.identity + ["--precision", arguments.precision]
-            command = [sys.executable, __file__, *options, "--child", str(source), str(target)]
+            command = [sys.executable, "-m", "benchmarks", "large_photo", *options, "--child", str(source), str(target)]
             run = subprocess.run(command, check=True, capture_output=True, text=True)
         figures, size = json.loads(run.stdout), width * height / 1e6
         print(
@@ -91,7 +78,3 @@ def main() -> None:
             f"{figures['peak']:.2f} |",
             flush=True,
         )
-
-
-if __name__ == "__main__":
-    main()

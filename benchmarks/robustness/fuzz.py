@@ -1,6 +1,6 @@
 """Thousands of damaged and hostile picture files: each is restored or refused in one line, within its time and memory.
 
-    python benchmarks/fuzz.py --files 20000 --state fuzz/
+    python -m benchmarks fuzz --files 20000 --state fuzz/
 
 Takes a picture of every format that pellucid writes, several of some, and the files of ``--seeds`` if there are any;
 cuts them short, flips bits, splices two, repeats, drops and overwrites parts, and writes absurd numbers into their
@@ -9,7 +9,7 @@ large to be held in memory, in a process whose memory and time are limited. Fail
 none of pellucid's own or no single line, a process that dies or hangs, more time or memory than the limits, a result
 that cannot be read. Each is kept, and can be tried again:
 
-    python benchmarks/fuzz.py --state fuzz/ --only 1234
+    python -m benchmarks fuzz --state fuzz/ --only 1234
 
 What a file of a number is depends on ``--seed`` and the number alone. A run that was stopped is gone on with, and
 ``--minutes`` stops it.
@@ -21,21 +21,20 @@ import logging
 import os
 import random
 import resource
-import struct
 import subprocess
 import sys
 import time
 import traceback
-import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import nn
 
+from benchmarks.machine import held_by
+from benchmarks.made_up import Identity
+from benchmarks.robustness.damage import mutate
 from pellucid.files import FileOptions, FileResult, restore_files
 from pellucid.imaging import (
     WRITABLE_SUFFIXES,
@@ -55,7 +54,6 @@ BEYOND_LIMITS = ("fit in memory", "more memory", "enough memory", "longer than")
 OF_THE_RESULT = "holds at most"  # a picture with more than its own format can have
 LARGEST_SEED = 2**18  # bytes: what takes long without damage tells nothing
 MAX_PIXELS = 16_000_000
-ABSURD = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
 def make_seeds(folder: Path) -> None:
@@ -98,86 +96,6 @@ def _exif() -> bytes:
     return b"Exif\0\0" + exif.tobytes().removeprefix(b"Exif\0\0")
 
 
-def mutate(data: bytes, other: bytes, rng: random.Random) -> bytes:
-    """One to three kinds of damage."""
-    for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        data = rng.choice(MUTATIONS)(bytearray(data), other, rng)
-    return _mended(bytearray(data)) if rng.random() < 0.5 else data
-
-
-def _cut(data: bytearray, _: bytes, rng: random.Random) -> bytes:
-    return bytes(data[: rng.randrange(len(data) + 1)])
-
-
-def _flip(data: bytearray, _: bytes, rng: random.Random) -> bytes:
-    for _bit in range(min(len(data), rng.choice((1, 1, 4, 16, 64)))):
-        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-    return bytes(data)
-
-
-def _splice(data: bytearray, other: bytes, rng: random.Random) -> bytes:
-    return bytes(data[: rng.randrange(len(data) + 1)]) + other[rng.randrange(len(other)) :]
-
-
-def _drop(data: bytearray, _: bytes, rng: random.Random) -> bytes:
-    start = rng.randrange(len(data) + 1)
-    del data[start : start + rng.randrange(1, 64)]
-    return bytes(data)
-
-
-def _repeat(data: bytearray, _: bytes, rng: random.Random) -> bytes:
-    start = rng.randrange(len(data) + 1)
-    part = data[start : start + rng.randrange(1, 256)]
-    data[start:start] = part * rng.choice((1, 2, 100))
-    return bytes(data)
-
-
-def _overwrite(data: bytearray, _: bytes, rng: random.Random) -> bytes:
-    start = rng.randrange(len(data) + 1)
-    length = len(data[start : start + rng.randrange(1, 64)])
-    data[start : start + length] = rng.choice((bytes(length), b"\xff" * length, rng.randbytes(length)))
-    return bytes(data)
-
-
-def _absurd(data: bytearray, _: bytes, rng: random.Random) -> bytes:
-    """Numbers near the beginning or the end, where formats tell sizes, counts and places."""
-    for _number in range(rng.choice((1, 1, 2, 4))):
-        place = rng.randrange(min(len(data), 512) + 1)
-        place = len(data) - place if rng.random() < 0.3 else place
-        packed = struct.pack(rng.choice(("<H", ">H", "<I", ">I", "<Q", ">Q")[: rng.choice((2, 4, 6))]), 0)
-        kind = {2: "H", 4: "I", 8: "Q"}[len(packed)]
-        value = rng.choice(ABSURD) & (2 ** (8 * len(packed)) - 1)
-        packed = struct.pack(rng.choice("<>") + kind, value)
-        data[place : place + len(packed)] = packed
-    return bytes(data)
-
-
-def _size(data: bytearray, _: bytes, rng: random.Random) -> bytes:
-    """A size that the file does not have, where PNG, JPEG, GIF, BMP and WebP tell theirs."""
-    for place in (b"IHDR", b"\xff\xc0", b"\xff\xc2", b"VP8X", b"GIF8", b"BM"):
-        start = data.find(place)
-        if start >= 0:
-            field = start + len(place) + rng.randrange(24)
-            data[field : field + 4] = struct.pack(rng.choice("<>") + "I", rng.choice((*ABSURD, 3000, 5000, 60000)))
-    return bytes(data)
-
-
-def _mended(data: bytearray) -> bytes:
-    """A PNG's checksums made right, so that its decoder believes what it is told."""
-    place = 8
-    while data.startswith(b"\x89PNG") and place + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, place)
-        end = place + 8 + length
-        if end + 4 > len(data):
-            break
-        data[end : end + 4] = struct.pack(">I", zlib.crc32(data[place + 4 : end]))
-        place = end + 4
-    return bytes(data)
-
-
-MUTATIONS = (_cut, _flip, _splice, _drop, _repeat, _overwrite, _absurd, _size)
-
-
 def make_file(number: int, seed: int, seeds: list[Path]) -> tuple[bytes, str]:
     """The file of a number, and the ending of its name."""
     rng = random.Random(f"{seed}/{number}")
@@ -198,32 +116,19 @@ class Tracebacks(logging.Handler):
             self.noted.append("".join(traceback.format_exception(*record.exc_info)))
 
 
-class Unchanged(nn.Module):
-    """A network that does nothing."""
-
-    stride, alignment = 16, 128
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.config = SimpleNamespace(in_channels=3, out_channels=3)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return image
-
-
 def work(numbers: range, seed: int, state: Path, seeds: list[Path], results: IO[str], seconds: float) -> None:
     """Restore files in this process, noting each before it and how it went after it."""
     tracebacks, log = Tracebacks(), logging.getLogger("pellucid")
     log.addHandler(tracebacks)
     log.setLevel(logging.DEBUG)
     log.propagate = False
-    restorer, usually_large = Restorer(Unchanged(), tile=320, device="cpu"), picture.LARGE
+    network = Identity(SimpleNamespace(in_channels=3, out_channels=3))
+    restorer, usually_large = Restorer(network, tile=320, device="cpu"), picture.LARGE
     options = FileOptions(existing="overwrite", max_pixels=MAX_PIXELS, timeout=seconds)
     list(
         restore_files([seeds[0]], state / "first.png", restorer=restorer, options=options)
     )  # loads what is to be loaded
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    resource.setrlimit(resource.RLIMIT_AS, (int(status["VmSize"].split()[0]) * 1024 + MEMORY,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (held_by("self", "VmSize") + MEMORY,) * 2)
     for number in numbers:
         data, ending = make_file(number, seed, seeds)
         source = state / f"source{ending}"
@@ -309,7 +214,7 @@ def main() -> None:
     while (first := len(outcomes(results))) < arguments.files and time.monotonic() < end:
         os.utime(results)
         with (state / "stderr.txt").open("wb") as errors:
-            command = [sys.executable, __file__, *sys.argv[1:], "--first", str(first)]
+            command = [sys.executable, "-m", "benchmarks", "fuzz", *sys.argv[1:], "--first", str(first)]
             ending = supervise(subprocess.Popen(command, stderr=errors), results, end, PATIENCE * arguments.seconds)
         if ending:
             number = len(outcomes(results))
@@ -334,7 +239,3 @@ def report(done: list[dict[str, Any]], seed: int, state: Path, seeds: list[Path]
         f"slowest {slowest:.2f} s"
     )
     sys.exit(1 if failures else 0)
-
-
-if __name__ == "__main__":
-    main()

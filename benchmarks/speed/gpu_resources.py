@@ -1,6 +1,6 @@
 """What the Triton kernels need of a GPU, found by compiling them for it without having one.
 
-    python benchmarks/gpu_resources.py [--capability 90]
+    python -m benchmarks gpu_resources [--capability 90]
 
 Prints shared memory, registers and bytes spilled for each thread. It also finds what Triton's interpreter, which knows
 no types, lets pass. 80 is the A100, 86 and 89 are cards for desktops, 90 is the H100.
@@ -89,7 +89,3 @@ def main() -> None:
     for dtype, number in TYPES.items():
         for name, kernel, constants in cases(dtype):
             print(f"{number:<6}{name:<36}{needs(kernel, constants, number, arguments.capability)}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

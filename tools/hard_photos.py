@@ -1,6 +1,6 @@
 """A folder to train on that has those photos more often whose texture a network takes most easily for damage.
 
-    python benchmarks/hard_photos.py ast-s-derain derain --decoy stretch --data PHOTOS --out HARDER
+    python -m tools.hard_photos ast-s-derain derain --decoy stretch --data PHOTOS --out HARDER
 
 Every photo is linked into the folder once. Crops of each are put through one of the recipe's decoys, of which a network
 should change nothing; the photos that it changes most are linked again and again. Prints these, with the PSNR in dB of

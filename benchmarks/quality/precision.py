@@ -1,6 +1,6 @@
 """What less precision costs the bundled models: PSNR on validation photos in fp32, high, bf16 and fp16.
 
-    python benchmarks/precision.py --val DATA/val
+    python -m benchmarks precision --val DATA/val
 
 The middles of the photos (``--side`` pixels; whole photos, shrunk, for models that work on a small copy), degraded as
 the model's recipe validates. Prints for each model the PSNR in fp32, averaged over all levels, and the others' loss.
@@ -56,7 +56,3 @@ def main() -> None:
                         scores[precision].append(float(-10 * np.log10(np.square(error).mean())))
         exact, *losses = (np.mean(scores[precision]) for precision in PRECISIONS)
         print(f"| `{name}` | {exact:.3f} | {' | '.join(f'{exact - loss:.3f}' for loss in losses)} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,7 @@
 """How fast the networks run, beside a textbook version of each and this machine's own rate of multiplying matrices.
 
-    python benchmarks/speed.py --out benchmarks/results/NAME.json
-    python benchmarks/speed.py --networks ast-t --sizes 256 512 --ways textbook pellucid --precisions fp32
-    python benchmarks/speed.py --operators ast-t restormer --sizes 256
+    python -m benchmarks networks --out benchmarks/results/NAME.json
+    python -m benchmarks networks --networks ast-t --sizes 256 512 --ways textbook pellucid --precisions fp32
 
 A case is a network, a size, a precision and a way of running it: ``textbook`` (``textbook.py``), ``torch`` (pellucid
 without its kernels), ``pellucid`` (as by default), ``compile``, ``onnx`` or ``openvino`` (other backends). Precision
@@ -18,29 +17,26 @@ Random weights, from a fixed seed, for networks; bundled weights by their names.
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import textbook
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from pellucid.blocks.transformer import TransformerBlock
+from benchmarks.machine import copied_per_second, described, products_per_second, timed
+from benchmarks.speed import textbook
 from pellucid.checkpoints import load_network
 from pellucid.inference import Restorer
 from pellucid.inference.backends import autocast
 from pellucid.memory import keep_freed_memory, peak_bytes
 from pellucid.models.cost import count_macs
-from pellucid.models.registry import build, create_network
+from pellucid.models.registry import create_network
 from pellucid.zoo import find_model, list_models
 
 NETWORKS = ("ast-s-denoise", "ast-t", "ast-b", "astv2-s", "restormer")
@@ -52,7 +48,6 @@ TEXTBOOK_LIMIT = 512  # pixels a side, beyond which it needs more memory than ma
 SECONDS = 4.0  # that a case is repeated for
 RUNS, LONGEST = 3, 50.0  # how often at the least, where that takes no more seconds
 PATIENCE = 900  # seconds for one case
-UNIT = 2048  # side of the matrices that the rate is measured with
 
 
 def load(name: str) -> nn.Module:
@@ -71,25 +66,6 @@ def parse_size(text: str) -> tuple[int, int]:
     """``512`` or ``4000x3000`` → (height, width)."""
     width, _, height = text.partition("x")
     return int(height or width), int(width)
-
-
-def measure_rate(dtype: torch.dtype = torch.float32) -> float:
-    """Multiply-adds a second of a matrix product, the best of several."""
-    a = torch.rand(UNIT, UNIT).to(dtype)
-    return UNIT**3 / min(timed(lambda: a @ a) for _ in range(5))
-
-
-def measure_copy() -> float:
-    """Bytes read and written a second."""
-    a = torch.zeros(2**26)
-    b = torch.empty_like(a)
-    return 2 * a.nbytes / min(timed(lambda: b.copy_(a)) for _ in range(5))
-
-
-def timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def runner(network: nn.Module, way: str, precision: str, size: tuple[int, int]) -> Callable[[], Tensor]:
@@ -122,7 +98,7 @@ def run_case(case: dict[str, Any], reference: Path | None) -> dict[str, Any]:
     keep_freed_memory()
     size = parse_size(case["size"])
     network = load(case["network"])
-    rates = [measure_rate()]
+    rates = [products_per_second()]
     before = peak_bytes()
     run = runner(network, case["way"], case["precision"], size)
     started = time.perf_counter()
@@ -131,7 +107,7 @@ def run_case(case: dict[str, Any], reference: Path | None) -> dict[str, Any]:
     while sum(times) < (SECONDS if len(times) >= RUNS else LONGEST):
         times.append(timed(run))
     peak = peak_bytes()
-    rates.append(measure_rate())
+    rates.append(products_per_second())
     macs = count_macs(network.config, *size) if max(size) <= WHOLE else _macs_by_area(network.config, size)
     outcome = {
         **case,
@@ -174,7 +150,16 @@ def spawn(case: dict[str, Any], folder: Path) -> dict[str, Any] | None:
     """Run a case in a process of its own; None where it cannot be."""
     reference = folder / f"{case['network']}-{case['size']}.npy"
     environment = {**os.environ, "PELLUCID_NATIVE": "0"} if case["way"] in ("torch", "textbook") else dict(os.environ)
-    command = [sys.executable, __file__, "--case", json.dumps(case), "--reference", str(reference)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "networks",
+        "--case",
+        json.dumps(case),
+        "--reference",
+        str(reference),
+    ]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
@@ -186,26 +171,6 @@ def spawn(case: dict[str, Any], folder: Path) -> dict[str, Any] | None:
 
 def _left_out(case: dict[str, Any], why: str) -> None:
     print(f"left out: {' '.join(case.values())}: {why}", file=sys.stderr, flush=True)
-
-
-def machine() -> dict[str, Any]:
-    """What the figures are of."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )
-    flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
-    return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "instructions": [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags],
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "gemm_fp32": 2 * measure_rate(),
-        "gemm_bf16": 2 * measure_rate(torch.bfloat16),
-        "copy": measure_copy(),
-    }
 
 
 HEADER = (
@@ -274,88 +239,6 @@ def best_of(rounds: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return list(fastest.values())
 
 
-@contextmanager
-def parts_timed(network: nn.Module) -> Iterator[dict[str, list[float]]]:
-    """Seconds, and bytes of what comes in and goes out, of halves of transformer blocks and of convolutions elsewhere.
-
-    A half is x + branch(norm(x)), as which most of the kernels compute it.
-    """
-    spent: dict[str, list[float]] = {}  # by the path of the branch or convolution, and how many channels it sees
-    paths = {module: path for path, module in network.named_modules()}
-    add = TransformerBlock._add
-
-    def note(path: str, started: float, given: Tensor, result: Tensor) -> None:
-        entry = spent.setdefault(f"{path} {given.shape[1]}", [0.0, 0.0])
-        entry[0] += time.perf_counter() - started
-        entry[1] += given.nbytes + result.nbytes
-
-    def timed_add(
-        self: TransformerBlock, x: Tensor, norm: nn.Module, branch: nn.Module, *rest: Any, **options: Any
-    ) -> Tensor:
-        started = time.perf_counter()
-        result = add(self, x, norm, branch, *rest, **options)
-        note(paths[branch], started, x, result)
-        return result
-
-    hooks: list[Any] = []
-    for path, module in network.named_modules():
-        if (
-            isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
-            and ".attention." not in path
-            and ".feedforward." not in path
-        ):
-            began: list[float] = []
-            hooks.append(module.register_forward_pre_hook(lambda *_, to=began: to.append(time.perf_counter())))
-            hooks.append(
-                module.register_forward_hook(lambda _, given, y, to=began, path=path: note(path, to.pop(), given[0], y))
-            )
-    TransformerBlock._add = timed_add
-    try:
-        yield spent
-    finally:
-        TransformerBlock._add = add
-        for hook in hooks:
-            hook.remove()
-
-
-def report_operators(name: str, size: tuple[int, int], precision: str) -> None:
-    """Where a network's time goes, and what holds each kind of part: arithmetic or memory."""
-    keep_freed_memory()
-    network, image = load(name), picture(size)
-    rate, copy = measure_rate(), measure_copy()
-    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.inference_mode():
-        build(network.config)(torch.empty(1, 3, *size))  # type: ignore[arg-type]
-    macs = {path.partition(".")[2]: sum(by.values()) / 2 for path, by in counter.get_flop_counts().items()}
-    best: dict[str, list[float]] = {}
-    totals = []
-    with torch.inference_mode(), autocast(torch.device("cpu"), precision):
-        network(image)
-        for _ in range(5):
-            with parts_timed(network) as spent:
-                totals.append(timed(lambda: network(image)))
-            for path, entry in spent.items():
-                best[path] = min(best.get(path, entry), entry)
-    kinds: dict[str, list[float]] = {}
-    for key, entry in best.items():
-        path, _, channels = key.partition(" ")
-        last = path.split(".")[-1]
-        kind = f"{last}, {channels} channels" if last in ("attention", "feedforward") else "other convolutions"
-        sums = kinds.setdefault(kind, [0.0, 0.0, 0.0])
-        for i, value in enumerate((*entry, macs.get(path, 0.0))):
-            sums[i] += value
-    total = min(totals)
-    rest = max(total - sum(sums[0] for sums in kinds.values()), 0.0)
-    kinds["joining, padding, shuffling"] = [rest, 0.0, 0.0]
-    rates = f"GEMM {2 * rate / 1e9:.0f} GFLOP/s, copy {copy / 1e9:.0f} GB/s"
-    print(f"\n{name}, {size[1]}x{size[0]}, {precision}: {total:.3f} s; {rates}\n")
-    print("| part | ms | share | GFLOP/s | of GEMM | in and out, of copy |\n|---|---|---|---|---|---|")
-    for kind, (seconds, moved, count) in sorted(kinds.items(), key=lambda item: -item[1][0]):
-        print(
-            f"| {kind} | {1e3 * seconds:.1f} | {100 * seconds / total:.0f} % | {2 * count / seconds / 1e9:.0f} | "
-            f"{100 * count / seconds / rate:.0f} % | {100 * moved / seconds / copy:.0f} % |"
-        )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=NETWORKS)
@@ -363,7 +246,6 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
     parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--operators", nargs="+", metavar="NETWORK", help="where their time goes, instead")
     parser.add_argument("--out", type=Path, help="a .json for the figures; beside it go a table, .md, and bars, .svg")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--reference", type=Path, help=argparse.SUPPRESS)
@@ -371,15 +253,13 @@ def main() -> None:
     if arguments.case:
         print(json.dumps(run_case(json.loads(arguments.case), arguments.reference)))
         return
-    if arguments.operators:
-        for name in arguments.operators:
-            for size in arguments.sizes:
-                for precision in arguments.precisions:
-                    report_operators(name, parse_size(size), precision)
-        return
-
     rounds: list[list[dict[str, Any]]] = []
-    about = machine()
+    about = {
+        **described(),
+        "gemm_fp32": 2 * products_per_second(),
+        "gemm_bf16": 2 * products_per_second(dtype=torch.bfloat16),
+        "copy": copied_per_second(),
+    }
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(arguments.rounds):
             rounds.append([])
@@ -393,10 +273,6 @@ def main() -> None:
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps({"machine": about, "outcomes": outcomes}, indent=1))
-        described = ", ".join(f"{key} {value}" for key, value in about.items())
+        heading = ", ".join(f"{key} {value}" for key, value in about.items())
         arguments.out.with_suffix(".svg").write_text(plot(outcomes))
-        arguments.out.with_suffix(".md").write_text(f"{described}\n\n{table(outcomes)}\n")
-
-
-if __name__ == "__main__":
-    main()
+        arguments.out.with_suffix(".md").write_text(f"{heading}\n\n{table(outcomes)}\n")

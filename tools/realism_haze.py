@@ -1,6 +1,6 @@
 """How near our haze and camera noise come to real ones, in numbers.
 
-    python benchmarks/realism_haze.py --data DATA
+    python -m tools.realism_haze --data DATA
 
 The folder holds clean photos in ``val`` and, each with ``input`` and ``target``, pairs in ``test/haze_sots4``,
 ``test/haze_revide4`` and ``test/realnoise_cc15``. Prints two tables. For haze: the dark channel (least of R, G, B in
@@ -9,7 +9,6 @@ its strength, how alike neighbours and channels are, and how it depends on brigh
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,11 +19,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from pellucid.degrade.base import Degradation
 from pellucid.degrade.camera import CAMERA_NOISE_LEVELS, CameraNoise
 from pellucid.degrade.haze import HAZE_LEVELS, Haze
+from tools.pairs import of_file, print_table, real_pairs, synthetic_pairs
 
-Pair = tuple[Tensor, Tensor]  # degraded and clean, (1, 3, H, W) in [0, 1]
 SIDE = 640
 BANDS = (0, 32, 96, 160, 256)
 
@@ -38,47 +36,20 @@ def main() -> None:
     test, photos = options.data / "test", sorted((options.data / "val").glob("*.webp"))[: options.photos]
 
     hazes = {name: replace(haze, window=(1, 1)) for name, haze in {"default": Haze(), **HAZE_LEVELS}.items()}
-    show(
-        "haze", {name: real(test / name, SIDE) for name in ("haze_sots4", "haze_revide4")}, hazes, photos, haze_figures
-    )
+    rows = {name: real_pairs(test / name, shrunk) for name in ("haze_sots4", "haze_revide4")}
+    rows |= {f"ours: {name}": synthetic_pairs(haze, photos, shrunk) for name, haze in hazes.items()}
+    print_table("haze", haze_figures, rows)
     cameras = {"default": CameraNoise(), **CAMERA_NOISE_LEVELS}
     targets = sorted((test / "realnoise_cc15" / "target").iterdir())
-    show("noise", {"realnoise_cc15": real(test / "realnoise_cc15")}, cameras, targets, noise_figures)
+    rows = {"realnoise_cc15": real_pairs(test / "realnoise_cc15")}
+    rows |= {f"ours: {name}": synthetic_pairs(camera, targets, shrunk) for name, camera in cameras.items()}
+    print_table("noise", noise_figures, rows)
 
 
-def show(
-    title: str,
-    measured: Mapping[str, Iterable[Pair]],
-    degradations: Mapping[str, Degradation],
-    photos: list[Path],
-    figures: Callable[[Tensor, Tensor], dict[str, float]],
-) -> None:
-    """Print one line of mean figures for each source of pairs, ours after the real ones."""
-    ours = {f"ours: {name}": degraded(degradation, photos) for name, degradation in degradations.items()}
-    for count, (name, pairs) in enumerate({**measured, **ours}.items()):
-        rows = [figures(*pair) for pair in pairs]
-        if count == 0:
-            print(f"\n{title:16}" + "".join(f"{key:>13}" for key in rows[0]))
-        print(f"{name:16}" + "".join(f"{np.nanmean([row[key] for row in rows]):13.2f}" for key in rows[0]))
-
-
-def real(folder: Path, side: int | None = None) -> Iterable[Pair]:
-    for path in sorted((folder / "input").iterdir()):
-        yield load(path, side), load(folder / "target" / path.name, side)
-
-
-def degraded(degradation: Degradation, photos: list[Path]) -> Iterable[Pair]:
-    rng = torch.Generator().manual_seed(0)
-    for path in photos:
-        clean = load(path, SIDE)
-        yield degradation.apply(clean, [degradation.sample(rng)]), clean
-
-
-def load(path: Path, side: int | None) -> Tensor:
-    image = Image.open(path).convert("RGB")
-    if side:
-        image.thumbnail((side, side))
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+def shrunk(path: Path) -> Image.Image:
+    image = of_file(path)
+    image.thumbnail((SIDE, SIDE))
+    return image
 
 
 def haze_figures(hazy: Tensor, clean: Tensor) -> dict[str, float]:

@@ -1,9 +1,9 @@
 """From a run's weights to those in the package: stored in fp16, and compared with what was trained.
 
-    python benchmarks/ship_weights.py runs/derain/model.safetensors ast-s-derain --photo PHOTO
+    python -m tools.ship_weights runs/derain/model.safetensors ast-s-derain --photo PHOTO
 
 Prints how far a photo restored with the stored weights is from the same photo restored with the trained ones.
-A detector that the weights have (benchmarks/fit_detector.py) is kept.
+A detector that the weights have (tools/fit_detector.py) is kept.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("weights", type=Path, help="what a run made")
     parser.add_argument("name", help="of the bundled model")
     parser.add_argument("--working-side", help="of pictures to work on, if not that of the training photos")
-    parser.add_argument("--bf16-loss", help="in dB, as benchmarks/precision.py measures it")
+    parser.add_argument("--bf16-loss", help="in dB, as benchmarks' precision measures it")
     parser.add_argument("--photo", type=Path, required=True, help="to compare with")
     arguments = parser.parse_args()
 

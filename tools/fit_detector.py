@@ -1,6 +1,6 @@
 """Give weights a detector: what tells pictures that their network can mend from those to be left alone.
 
-    python benchmarks/fit_detector.py runs/derain/model.safetensors derain --data PHOTOS --val OTHER_PHOTOS
+    python -m tools.fit_detector runs/derain/model.safetensors derain --data PHOTOS --val OTHER_PHOTOS
 
 It is fitted to the photos of ``--data`` and to what the recipe does to them. Its threshold lets 3 % pass of what the
 recipe makes of the photos of ``--val`` to validate on, or fewer where all of these photos themselves pass with fewer:
@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from clean_photos import HARM
 from numpy.typing import NDArray
-from ship_weights import KEPT
 from torch import Tensor
 
+from benchmarks.quality.clean_photos import HARM
 from pellucid.checkpoints import build_network, open_checkpoint, save_network
 from pellucid.data.photos import clean_photos
 from pellucid.degrade import compose
@@ -31,6 +30,7 @@ from pellucid.models.detector import STEEPNESS, Detector
 from pellucid.training.config import Degradations
 from pellucid.training.detector import fit_detector
 from pellucid.training.recipes import RECIPES
+from tools.ship_weights import KEPT
 
 MISSED = 0.03  # of degraded photos
 MARGIN = 0.25  # of log-odds, between the threshold and the last clean photo that must pass

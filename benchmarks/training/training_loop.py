@@ -1,6 +1,6 @@
 """What a training run spends its time on, for the ``denoise`` recipe.
 
-    python benchmarks/training_loop.py [--steps 250] [--data PHOTOS] [--val PHOTOS]
+    python -m benchmarks training_loop [--steps 250] [--data PHOTOS] [--val PHOTOS]
 
 Runs the recipe as it is, from decoding to the last checkpoint, validating once every 250 steps, on scikit-image's
 sample photos unless others are given. Prints seconds and shares, and what is not forward, backward or optimiser
@@ -52,7 +52,3 @@ def main() -> None:
         print(f"{name:<12}{spent:>9.2f} s {100 * spent / wall:>6.1f} %")
     rest = wall - sum(seconds[name] for name in NETWORK)
     print(f"{'the rest':<12}{rest:>9.2f} s {100 * rest / wall:>6.1f} %  (all but {', '.join(NETWORK)})")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """How near the synthetic rain and raindrops come to real pairs, in numbers.
 
-    python benchmarks/realism_rain.py --rain DATA/rain100l --drops DATA/raindrop_agan4 --clean DATA/val
+    python -m tools.realism_rain --rain DATA/rain100l --drops DATA/raindrop_agan4 --clean DATA/val
 
 ``--rain`` and ``--drops`` are folders of pairs, ``input/`` and ``target/`` with the same names; ``--clean`` is a folder
 of clean photos, cut to 480×320 at most, on which each preset, the default and each family draw one degradation a photo.
@@ -10,49 +10,39 @@ glass changes them too, so that their covered share is an upper bound and their 
 
 import argparse
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from scipy import ndimage
+from torch import Tensor
 
-from pellucid.degrade.base import Degradation
 from pellucid.degrade.compose import FAMILIES
 from pellucid.degrade.rain import RAIN_LEVELS, RainStreaks
 from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
+from tools.pairs import Pair, of_file, print_table, real_pairs, synthetic_pairs
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
-Pair = tuple[Array, Array]  # degraded, clean: (H, W, 3) in [0, 1]
 
 CROP = (480, 320)
 CHANGED = 0.05  # of the range, in the mean over the channels: a pixel of a streak or of a drop
 SMALLEST_DROP = 30  # pixels: a smaller component is noise or a misaligned edge
 
 
-def read(path: Path) -> Array:
-    return np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
+def cropped(path: Path) -> Image.Image:
+    image = of_file(path)
+    return image.crop((0, 0, min(image.width, CROP[0]), min(image.height, CROP[1])))
 
 
-def real_pairs(folder: Path) -> Iterator[Pair]:
-    for path in sorted((folder / "input").iterdir()):
-        yield read(path), read(folder / "target" / path.name)
+def psnr(degraded: Tensor, clean: Tensor) -> float:
+    return -10 * math.log10(float((degraded - clean).square().mean()) + 1e-12)
 
 
-def synthetic_pairs(degradation: Degradation, photos: list[Path]) -> Iterator[Pair]:
-    rng = torch.Generator().manual_seed(0)
-    for path in photos:
-        clean = read(path)[: CROP[1], : CROP[0]]
-        image = torch.from_numpy(clean.copy()).permute(2, 0, 1)[None]
-        degraded = degradation.apply(image, [degradation.sample(rng)])
-        yield degraded[0].permute(1, 2, 0).numpy(), clean
-
-
-def psnr(pair: Pair) -> float:
-    return -10 * math.log10(float(np.square(pair[0] - pair[1]).mean()) + 1e-12)
+def changes(degraded: Tensor, clean: Tensor) -> Array:
+    """(H, W, 3)."""
+    return (degraded - clean)[0].permute(1, 2, 0).numpy()
 
 
 def orientation(residual: Array) -> tuple[float, float]:
@@ -66,12 +56,12 @@ def orientation(residual: Array) -> tuple[float, float]:
     return math.degrees(np.angle(mean) / 2), math.degrees(spread)
 
 
-def rain_figures(pair: Pair) -> dict[str, float]:
-    residual = (pair[0] - pair[1]).mean(2)
+def rain_figures(degraded: Tensor, clean: Tensor) -> dict[str, float]:
+    residual = changes(degraded, clean).mean(2)
     streaks = residual > CHANGED
     angle, spread = orientation(residual)
     return {
-        "PSNR, dB": psnr(pair),
+        "PSNR, dB": psnr(degraded, clean),
         "share of streaks, %": 100 * streaks.mean(),
         "their brightness": float(residual[streaks].mean()) if streaks.any() else 0.0,
         "angle, °": abs(angle),
@@ -79,12 +69,12 @@ def rain_figures(pair: Pair) -> dict[str, float]:
     }
 
 
-def drop_figures(pair: Pair) -> dict[str, float]:
-    changed = np.abs(ndimage.gaussian_filter(pair[0] - pair[1], (2, 2, 0))).mean(2) > CHANGED
+def drop_figures(degraded: Tensor, clean: Tensor) -> dict[str, float]:
+    changed = np.abs(ndimage.gaussian_filter(changes(degraded, clean), (2, 2, 0))).mean(2) > CHANGED
     labels, count = ndimage.label(changed)
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     areas = areas[areas >= SMALLEST_DROP]
-    figures = {"PSNR, dB": psnr(pair), "covered, %": 100 * changed.mean()}
+    figures = {"PSNR, dB": psnr(degraded, clean), "covered, %": 100 * changed.mean()}
     figures["drops per megapixel"] = len(areas) / changed.size * 1e6
     diameters = 2 * np.sqrt(areas / math.pi) / len(changed) * 100
     for name, quantile in (("lower quartile", 0.25), ("median", 0.5), ("upper quartile", 0.75)):
@@ -92,17 +82,6 @@ def drop_figures(pair: Pair) -> dict[str, float]:
             float(np.quantile(diameters, quantile)) if len(areas) else math.nan
         )
     return figures
-
-
-def print_table(title: str, figures: Callable[[Pair], dict[str, float]], rows: dict[str, Iterable[Pair]]) -> None:
-    print(f"\n### {title}\n")
-    for number, (name, pairs) in enumerate(rows.items()):
-        each = [figures(pair) for pair in pairs]
-        if number == 0:
-            print("| |", " | ".join(each[0]), "|\n|---" + "|---:" * len(each[0]) + "|")
-        # an image without a drop has no sizes to average
-        means = [fmean([f[key] for f in each if not math.isnan(f[key])] or [math.nan]) for key in each[0]]
-        print(f"| {name} |", " | ".join(f"{mean:.2f}" for mean in means), "|", flush=True)
 
 
 def main() -> None:
@@ -118,7 +97,7 @@ def main() -> None:
     ):
         rows: dict[str, Iterable[Pair]] = {real.name: real_pairs(real)} if real else {}
         if photos:
-            rows |= {name: synthetic_pairs(degradation, photos) for name, degradation in degradations.items()}
+            rows |= {name: synthetic_pairs(degradation, photos, cropped) for name, degradation in degradations.items()}
         print_table(title, figures, rows)
 
 

@@ -1,6 +1,6 @@
 """The pictures of docs/degradations.md: a contact sheet for each degradation.
 
-    python benchmarks/contact_sheets.py --out docs/degradations
+    python -m tools.contact_sheets --out docs/degradations
 
 Rows are photographs that come with scikit-image (NASA's and CC0); columns are the clean photograph, each level, and two
 draws of the default that networks train on; or the families of renderers. A whole photograph is degraded, then a tile

@@ -1,6 +1,6 @@
 """A folder run that is killed at random moments and gone on with: no half file, and in the end the same bytes.
 
-    python benchmarks/kill9.py --kills 50
+    python -m benchmarks kill9 --kills 50
 
 Restores a folder of made-up photos undisturbed, and times it. Then it begins anew into an empty folder, kills the
 process (SIGKILL) after a random part of that time, every other time as soon as a file is being written then, looks at
@@ -17,22 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from benchmarks.made_up import ENDINGS, write_photos
 
 SIZE = (256, 192)
-ENDINGS = ("jpg", "png", "tif", "webp")
 TEMPORARY = ".pellucid-"
-
-
-def make_photos(folder: Path, count: int) -> None:
-    """Smooth made-up photos in several formats and folders."""
-    rng = np.random.default_rng(0)
-    for index in range(count):
-        path = folder / f"sub{index % 3}" / f"{index}.{ENDINGS[index % len(ENDINGS)]}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        small = Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8))
-        small.resize(SIZE, Image.Resampling.BICUBIC).save(path)
 
 
 def restore(photos: Path, output: Path) -> "subprocess.Popen[bytes]":
@@ -70,7 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photos, run = folder / "photos", 0
-        make_photos(photos, arguments.photos)
+        write_photos(photos, arguments.photos, SIZE)
         started = time.monotonic()
         assert restore(photos, folder / "undisturbed").wait() == 0
         seconds, expected = time.monotonic() - started, contents(folder / "undisturbed")
@@ -98,7 +86,3 @@ def main() -> None:
             run, of_this_run = run + 1, 0
     print(f"{kills} kills, {in_writing} while a file was written; {completed} runs gone on with to the end:")
     print("every file under a final name whole at every moment, and in the end all as in the undisturbed run")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """What becomes of every file in a folder of odd pictures: restored or refused, and why. Prints a table in Markdown.
 
-    python benchmarks/robustness.py FOLDER
+    python -m benchmarks odd_files FOLDER
 
 Each is read, written as it would be after a restoration that changes nothing, and read again. Where the format has
 no loss, the samples must be equal; a file is refused in one line, or this script fails.
@@ -73,7 +73,3 @@ def compared(before: list[Photo], after: list[Photo]) -> str:
             assert photo.pixels.dtype == back.pixels.dtype
             np.testing.assert_array_equal(photo.interleaved(), back.interleaved())
     return "stored with loss" if after[0].format in LOSSY else "every sample equal"
-
-
-if __name__ == "__main__":
-    main()

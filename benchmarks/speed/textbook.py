@@ -1,4 +1,4 @@
-"""The networks as a textbook would write them in PyTorch: what ``speed.py`` measures pellucid's against.
+"""The networks as a textbook would write them in PyTorch: what ``networks.py`` measures pellucid's against.
 
 The same weights and the same function, in the layouts and operators in which such networks are usually written:
 images (B, C, H, W), tokens (B, N, C) and copies between the two, windows cut out as tensors of their own, every score

@@ -1,6 +1,6 @@
 """How fast one training step of the half-resolution AST is, by which operators, and whether its gradients agree.
 
-    python benchmarks/training_step.py [--batch 8] [--patch 128] [--threads 1] [--repeat 7] [--precision fp32|bf16]
+    python -m benchmarks training_step [--batch 8] [--patch 128] [--threads 1] [--repeat 7] [--precision fp32|bf16]
 
 Random crops, the loss "psnr", clipping and AdamW, as a run makes them; the same network and crops by
 
@@ -18,11 +18,13 @@ import argparse
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.machine import products_per_second, timed
 from pellucid.kernels import dispatch, products
 from pellucid.memory import keep_freed_memory
 from pellucid.models import create_network
@@ -71,12 +73,11 @@ def main() -> None:
     seconds = dict.fromkeys(ways, float("inf"))
     for _ in range(arguments.repeat):
         for name, (way, _) in ways.items():
-            started = time.process_time()
-            take_step(network, optimizers[name], degraded, clean, way, half)
-            seconds[name] = min(seconds[name], time.process_time() - started)
+            step = partial(take_step, network, optimizers[name], degraded, clean, way, half)
+            seconds[name] = min(seconds[name], timed(step, time.process_time))
 
     macs = arguments.batch * count_macs(network.config, arguments.patch, arguments.patch)  # pyright: ignore[reportArgumentType]
-    peak = products_per_second(arguments.repeat)
+    peak = products_per_second(1024, repeat=arguments.repeat, clock=time.process_time)
     first = next(iter(ways))
     print(
         f"{arguments.batch} crops of {arguments.patch}², {arguments.precision}, {arguments.threads} threads; ", end=""
@@ -126,18 +127,3 @@ def loss(network: nn.Module, degraded: Tensor, clean: Tensor, half: bool) -> Ten
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         made = network(degraded)
     return LOSS(made, clean)
-
-
-def products_per_second(repeat: int) -> float:
-    """Multiply-adds of this process's best product of 1024³, a second of the processor."""
-    a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
-    best = float("inf")
-    for _ in range(repeat):
-        started = time.process_time()
-        _ = a @ b
-        best = min(best, time.process_time() - started)
-    return 1024**3 / best
-
-
-if __name__ == "__main__":
-    main()
