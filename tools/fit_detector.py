@@ -21,7 +21,7 @@ from torch import Tensor
 
 from benchmarks.quality.clean_photos import HARM
 from pellucid.checkpoints import build_network, open_checkpoint, save_network
-from pellucid.data.photos import clean_photos
+from pellucid.data.photo_cache import clean_photos
 from pellucid.degrade import compose
 from pellucid.imaging import read_photo, to_float
 from pellucid.inference import Restorer

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from pellucid.checkpoints import load_network
-from pellucid.data.photos import PhotoCache, clean_photos
+from pellucid.data.photo_cache import PhotoCache, clean_photos
 from pellucid.data.synthetic import SyntheticPairs
 from pellucid.degrade import compose
 from pellucid.training.recipes import RECIPES

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pellucid.checkpoints import load_network
-from pellucid.data.photos import clean_photos
+from pellucid.data.photo_cache import clean_photos
 from pellucid.imaging import read_photo
 from pellucid.inference import Restorer
 from pellucid.metrics import psnr

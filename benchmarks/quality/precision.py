@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from pellucid.checkpoints import load_network
-from pellucid.data.photos import clean_photos
+from pellucid.data.photo_cache import clean_photos
 from pellucid.degrade import compose
 from pellucid.imaging import read_photo, shrink, to_float
 from pellucid.inference import Restorer

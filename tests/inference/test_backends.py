@@ -18,7 +18,7 @@ from pellucid.errors import ConfigError, ExportError, MissingExtraError
 from pellucid.files.journal import recipe_of
 from pellucid.inference import Restorer
 from pellucid.inference.backends import exported, resolve_precision
-from pellucid.inference.guard import Watch
+from pellucid.inference.guard import TileWatch
 
 from conftest import one_line
 
@@ -88,13 +88,13 @@ def test_a_file_is_made_once_for_the_same_weights(tiny_ast, monkeypatch, cache):
     monkeypatch.setattr(exported, "onnx_model", model)
     monkeypatch.setattr(exported, "write_onnx", lambda model, path: path.write_bytes(model))
     monkeypatch.setattr(exported, "check", lambda *_: {})
-    first = exported.exported(tiny_ast, lambda path: None)
-    assert exported.exported(tiny_ast, lambda path: None) == first
+    first = exported.cached_onnx(tiny_ast, lambda path: None)
+    assert exported.cached_onnx(tiny_ast, lambda path: None) == first
     assert len(made) == 1
     with torch.no_grad():
         tiny_ast.output.bias += 1
     try:
-        assert exported.exported(tiny_ast, lambda path: None) != first
+        assert exported.cached_onnx(tiny_ast, lambda path: None) != first
     finally:
         with torch.no_grad():
             tiny_ast.output.bias -= 1
@@ -109,7 +109,7 @@ def test_a_file_that_is_wrong_is_not_kept(tiny_ast, monkeypatch, cache):
         tiny_ast.output.bias += 2
     try:
         with pytest.raises(pellucid.PellucidError, match="differs from PyTorch's"):
-            exported.exported(tiny_ast, lambda path: lambda images: images)
+            exported.cached_onnx(tiny_ast, lambda path: lambda images: images)
     finally:
         with torch.no_grad():
             tiny_ast.output.bias -= 2
@@ -120,7 +120,7 @@ def test_what_cannot_be_believed_is_computed_again_by_pytorch(tiny_ast, noisy, m
     monkeypatch.setattr(exported, "exported", lambda network, open_file: Path("none.onnx"))
     monkeypatch.setattr(exported, "open_onnx", lambda path: lambda images: images * np.nan)
     restorer = Restorer(tiny_ast, tile=96, backend="onnx")
-    watch = Watch()
+    watch = TileWatch()
     restored = restorer.restore_array(noisy, watch=watch)
     assert {event.remedy for event in watch.events} == {"fp32"}
     np.testing.assert_array_equal(restored, Restorer(tiny_ast, tile=96).restore_array(noisy))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pellucid.errors import RestoreError
 from pellucid.inference import Restorer
-from pellucid.inference.guard import Watch, find_problem
+from pellucid.inference.guard import TileWatch, find_problem
 
 from conftest import Identity
 
@@ -47,7 +47,7 @@ def picture_with_marks(*places: tuple[int, int]) -> np.ndarray:
 def test_a_bad_tile_stays_as_it_was_and_is_told(
     spoilt: tuple[float, ...], problem: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pixels, watch = picture_with_marks((10, 150)), Watch()
+    pixels, watch = picture_with_marks((10, 150)), TileWatch()
     restorer = Restorer(FailsWhere(torch.tensor(spoilt)), tile=SIDE, overlap=0)
     restored = restorer.restore_array(pixels, watch=watch)
     assert [(event.problem, event.remedy) for event in watch.events] == [(problem, "input kept")]
@@ -60,7 +60,7 @@ def test_a_bad_tile_stays_as_it_was_and_is_told(
 
 
 def test_smaller_pieces_are_tried_first() -> None:
-    pixels, watch = picture_with_marks((10, 10)), Watch()
+    pixels, watch = picture_with_marks((10, 10)), TileWatch()
     network = FailsWhere(torch.full((3,), torch.nan), smallest=SIDE)
     restored = Restorer(network, tile=2 * SIDE, overlap=0).restore_array(pixels, watch=watch)
     assert [event.remedy for event in watch.events] == ["smaller"]

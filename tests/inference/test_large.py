@@ -15,7 +15,7 @@ from pellucid.imaging import Photo, open_picture, read_photo, write_photo, write
 from pellucid.imaging.carried import JpegSettings
 from pellucid.imaging.rows import Streamed
 from pellucid.inference import Restorer
-from pellucid.inference.guard import Watch
+from pellucid.inference.guard import TileWatch
 from pellucid.models.detector import Detector
 
 from conftest import Identity, linear_profile
@@ -42,7 +42,7 @@ def photo(dtype: type = np.uint8, channels: int = 3, *, alpha: bool = False) -> 
     )
 
 
-def restore_by_rows(restorer: Restorer, source: Path, target: Path, watch: Watch | None = None) -> None:
+def restore_by_rows(restorer: Restorer, source: Path, target: Path, watch: TileWatch | None = None) -> None:
     write_picture(open_picture(source).mapped(lambda frame: restorer.restore_frame(frame, watch=watch)), target)
 
 
@@ -123,7 +123,7 @@ def test_what_the_format_cannot_hold_is_said(tmp_path: Path, caplog: pytest.LogC
 
 
 def test_what_is_taken_for_clean_is_left_as_it_was(tmp_path: Path) -> None:
-    source, target, watch = tmp_path / "in.png", tmp_path / "out.png", Watch()
+    source, target, watch = tmp_path / "in.png", tmp_path / "out.png", TileWatch()
     write_photo(photo(alpha=True), source)
     network: Any = Brighter()
     network.detector = Detector(torch.zeros(12), torch.tensor(-1.0))

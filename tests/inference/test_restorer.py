@@ -13,7 +13,7 @@ from pellucid.errors import ConfigError, RestoreError
 from pellucid.imaging import Photo, to_depth
 from pellucid.inference import Restorer
 from pellucid.inference.detection import view_boxes
-from pellucid.inference.guard import TileEvent, Watch
+from pellucid.inference.guard import TileEvent, TileWatch
 from pellucid.inference.tilesize import TileSizes
 from pellucid.models.detector import STEEPNESS, Detector
 from pellucid.zoo import find_model
@@ -153,7 +153,7 @@ def test_values_that_overflow_in_half_precision_are_done_again_in_float32() -> N
             return image * torch.inf if torch.is_autocast_enabled("cpu") else image
 
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    watch = Watch()
+    watch = TileWatch()
     restored = Restorer(Overflows(), tile="off", precision="bf16").restore_array(pixels, watch=watch)
     np.testing.assert_array_equal(restored, pixels)
     assert watch.events == [TileEvent(box=(0, 0, 64, 64), problem="undefined values", remedy="fp32")]
@@ -210,7 +210,7 @@ def test_what_the_detector_takes_for_clean_is_passed_through(
     network.working_side = working_side
     assert not np.array_equal(Restorer(network, tile=64).restore_array(dark), dark)
     network.detector = Detector(torch.tensor([1.0] * 3 + [0.0] * 9), torch.tensor(-1.5))  # bright is degraded
-    restorer, watch, done = Restorer(network, tile=64), Watch(), list[int]()
+    restorer, watch, done = Restorer(network, tile=64), TileWatch(), list[int]()
     restored = restorer.restore_array(dark, on_tile=done.append, watch=watch)
     assert watch.taken_for_clean
     assert sum(done) == 700 * 300
@@ -224,7 +224,7 @@ def test_what_the_detector_takes_for_clean_is_passed_through(
 
 @pytest.mark.parametrize("working_side", [None, 64])
 def test_where_it_is_not_sure_less_is_changed(working_side: int | None, caplog: pytest.LogCaptureFixture) -> None:
-    network, watch = Brighten(40), Watch()
+    network, watch = Brighten(40), TileWatch()
     network.working_side = working_side
     network.detector = Detector(torch.tensor([1.0] * 3 + [0.0] * 9), torch.tensor(-1.0), torch.tensor(1.0))
     grey = np.full((200, 150, 3), 0.6, np.float32)  # evidence 3 · 0.6 - 1 = 0.8

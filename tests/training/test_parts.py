@@ -16,10 +16,10 @@ from pellucid.models import create_network
 from pellucid.training import TrainConfig, train
 from pellucid.training.average import WeightAverage
 from pellucid.training.config import NetworkConfig, Stage
+from pellucid.training.loss_watch import LossWatch
 from pellucid.training.losses import LOSSES, charbonnier, weighted_sum
 from pellucid.training.network import freeze, start_network
 from pellucid.training.schedule import position, stage_ends, warmup_hold_cosine
-from pellucid.training.watch import LossWatch
 
 from conftest import TINY_AST
 

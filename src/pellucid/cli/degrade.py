@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pellucid.files import Job
     from pellucid.files.deadline import CheckTime
     from pellucid.imaging import Frame, Picture
-    from pellucid.inference.guard import Watch
+    from pellucid.inference.guard import TileWatch
 
 
 def degrade(
@@ -80,7 +80,7 @@ def degrade(
     )
     compose(chosen)  # a level that does not exist is found before any work
 
-    def work(picture: "Picture", job: "Job", check_time: "CheckTime") -> "tuple[Picture, list[Watch]]":
+    def work(picture: "Picture", job: "Job", check_time: "CheckTime") -> "tuple[Picture, list[TileWatch]]":
         own = random.Random(f"{seed}/{job.source.name}").getrandbits(62)  # so it is the same in any folder
 
         def degraded(frame: "Frame") -> "Frame":

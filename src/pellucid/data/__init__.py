@@ -4,7 +4,7 @@ from pellucid.data.curriculum import Curriculum
 from pellucid.data.layouts import Pair, find_pairs
 from pellucid.data.mixup import MixUp
 from pellucid.data.pairs import PairedPhotos
-from pellucid.data.photos import PhotoCache, clean_photos
+from pellucid.data.photo_cache import PhotoCache, clean_photos
 from pellucid.data.prefetch import Prefetcher
 from pellucid.data.source import Source
 from pellucid.data.synthetic import SyntheticPairs

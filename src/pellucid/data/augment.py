@@ -6,7 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from pellucid.data.photos import to_float
+from pellucid.data.photo_cache import to_float
 from pellucid.degrade.base import chance, log_uniform, uniform
 
 SYMMETRIES = 8

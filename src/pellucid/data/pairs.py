@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pellucid.data.augment import Crop
 from pellucid.data.layouts import Pair
-from pellucid.data.photos import PhotoCache, check_fits
+from pellucid.data.photo_cache import PhotoCache, check_fits
 from pellucid.data.source import generator
 from pellucid.errors import ConfigError
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.data.augment import Crop, retouched
-from pellucid.data.photos import PhotoCache, check_fits, without_colour
+from pellucid.data.photo_cache import PhotoCache, check_fits, without_colour
 from pellucid.data.source import generator
 from pellucid.degrade import Degradation
 from pellucid.degrade.base import chance, integer

@@ -15,7 +15,7 @@ from pellucid.files.plan import Job, Plan, plan_files
 from pellucid.files.results import FileResult
 from pellucid.files.run import OnStart, Run, Work, open_read
 from pellucid.imaging import Frame, Photo, Picture
-from pellucid.inference.guard import Watch
+from pellucid.inference.guard import TileWatch
 from pellucid.inference.restorer import OnTile, Restorer
 
 LOOKS = 16  # frames or pictures that several are judged by together, evenly spread
@@ -59,23 +59,23 @@ def restore_files(
         if options.together:
             looks = _looks(plan.jobs, options)
             first = next(looks, None)
-            share_of_all = restorer.judge_together(chain((first,), looks), Watch()) if first else None
+            share_of_all = restorer.judge_together(chain((first,), looks), TileWatch()) if first else None
 
-    def work(picture: Picture, _job: Job, check_time: CheckTime) -> tuple[Picture, list[Watch]]:
+    def work(picture: Picture, _job: Job, check_time: CheckTime) -> tuple[Picture, list[TileWatch]]:
         def advance(pixels: int) -> None:
             check_time()
             if on_tile:
                 on_tile(pixels)
 
-        watches, share = list[Watch](), share_of_all
+        watches, share = list[TileWatch](), share_of_all
         if share is None and picture.timing and picture.count > 1:
             looks = islice(picture.frames(), 0, None, -(-picture.count // LOOKS))
-            share = restorer.judge_together(looks, Watch())
+            share = restorer.judge_together(looks, TileWatch())
         if share == 0:
-            return picture, [Watch(share=0.0, taken_for_clean=True)] * picture.count
+            return picture, [TileWatch(share=0.0, taken_for_clean=True)] * picture.count
 
         def restored(frame: Frame) -> Frame:
-            watches.append(Watch() if share is None else Watch(share=share))
+            watches.append(TileWatch() if share is None else TileWatch(share=share))
             return restorer.restore_frame(frame, share=share, on_tile=advance, watch=watches[-1])
 
         return picture.mapped(restored), watches

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pellucid.imaging import Frame
-from pellucid.inference.guard import Watch
+from pellucid.inference.guard import TileWatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +79,8 @@ class FileResult:
     error: str | None = None
     skipped: bool = False
     read: PictureFacts | None = None
-    watch: Watch | None = None
-    frames: tuple[Watch, ...] = ()
+    watch: TileWatch | None = None
+    frames: tuple[TileWatch, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     peak_bytes: int = 0

@@ -19,14 +19,14 @@ from pellucid.files.plan import Job
 from pellucid.files.results import FileResult, PictureFacts
 from pellucid.imaging import Frame, Photo, Picture, Saving, check_holds, copy_picture, open_picture, write_picture
 from pellucid.imaging.formats import format_named
-from pellucid.inference.guard import Watch
+from pellucid.inference.guard import TileWatch
 from pellucid.memory import peak_bytes
 from pellucid.subject import SUBJECT
 
 log = logging.getLogger(__name__)
 
 OnStart = Callable[[Job, PictureFacts], None]
-Work = Callable[[Picture, Job, CheckTime], tuple[Picture, list[Watch]]]
+Work = Callable[[Picture, Job, CheckTime], tuple[Picture, list[TileWatch]]]
 """Makes the new picture of one that was read, knowing where it came from, and tells what was watched: a watch for each
 frame, by the time it is there. Frames and their rows may be made later, as they are written. The function that it is
 given ends it when its time is up, and wants to be called now and then."""
@@ -183,7 +183,7 @@ class _Attempt:
     check_time: CheckTime = lambda: None
     read: PictureFacts | None = None
     skipped: bool = False
-    watches: list[Watch] = field(default_factory=list[Watch])
+    watches: list[TileWatch] = field(default_factory=list[TileWatch])
 
     def is_untouched(self, picture: Picture) -> bool:
         """Whether it is known of every frame that nothing is changed in it."""

@@ -39,7 +39,7 @@ class TileEvent:
 
 
 @dataclass
-class Watch:
+class TileWatch:
     """What happened to the tiles of one picture.
 
     Attributes:

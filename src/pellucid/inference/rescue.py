@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pellucid.errors import RestoreError
 from pellucid.imaging import to_float
-from pellucid.inference.guard import HARMLESS, Box, Watch, find_problem
+from pellucid.inference.guard import HARMLESS, Box, TileWatch, find_problem
 from pellucid.inference.runner import Runner
 from pellucid.inference.tilesize import SMALLEST_TILE
 
@@ -59,7 +59,7 @@ class Rescue:
             self.too_large = side
         return self.in_pieces(tiles[0], self.runner.precision)[None]
 
-    def believable(self, tile: NDArray[Any], result: Tensor, box: Box, watch: Watch) -> Tensor:
+    def believable(self, tile: NDArray[Any], result: Tensor, box: Box, watch: TileWatch) -> Tensor:
         """One tile's result (H, W, C), or what a second and a third attempt give, or the tile itself."""
         before = torch.from_numpy(to_float(tile))
         problem = find_problem(before, result)

@@ -14,7 +14,7 @@ from pellucid.imaging import Frame, Photo, shrink, to_depth, to_float
 from pellucid.imaging.rows import Rows, Streamed
 from pellucid.inference.backends import FILES, autocast, resolve, resolve_precision
 from pellucid.inference.detection import views
-from pellucid.inference.guard import Box, Watch
+from pellucid.inference.guard import Box, TileWatch
 from pellucid.inference.overview import carry_over
 from pellucid.inference.rescue import Rescue
 from pellucid.inference.runner import Runner, find_device
@@ -73,12 +73,12 @@ class Restorer:
         self._runner = Runner(self.network, device, self.precision, self.backend)
         self._rescue = Rescue(self._runner, self._in_pieces)
 
-    def restore(self, photo: Photo, *, on_tile: OnTile | None = None, watch: Watch | None = None) -> Photo:
+    def restore(self, photo: Photo, *, on_tile: OnTile | None = None, watch: TileWatch | None = None) -> Photo:
         """Restore a photograph in memory; as ``restore_frame``, but done when it returns."""
         return Photo.of(self.restore_frame(photo, on_tile=on_tile, watch=watch))
 
     def restore_frame(
-        self, frame: Frame, *, share: float | None = None, on_tile: OnTile | None = None, watch: Watch | None = None
+        self, frame: Frame, *, share: float | None = None, on_tile: OnTile | None = None, watch: TileWatch | None = None
     ) -> Frame:
         """Restore a picture of any size; all but its pixels is carried over, transparency untouched.
 
@@ -103,7 +103,7 @@ class Restorer:
             RestoreError: memory does not suffice for the smallest tile, or no tile at all could be restored; now, or
                 when rows are asked for.
         """
-        watch = watch or Watch()
+        watch = watch or TileWatch()
         shown = Shown(frame)
         share = self.judge(shown, watch) if share is None else share
         if not share:
@@ -121,7 +121,7 @@ class Restorer:
         return frame.with_samples(Streamed(shape, frame.dtype, rows))
 
     def restore_array(
-        self, pixels: NDArray[Any], *, on_tile: OnTile | None = None, watch: Watch | None = None
+        self, pixels: NDArray[Any], *, on_tile: OnTile | None = None, watch: TileWatch | None = None
     ) -> NDArray[Any]:
         """Restore (H, W, C) pixels; gives back the same shape (but one view of a dual-pixel pair) and dtype.
 
@@ -134,7 +134,7 @@ class Restorer:
         """
         if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
             raise ImageError("the picture holds infinite or undefined values")
-        watch = watch or Watch()
+        watch = watch or TileWatch()
         share = self.judge(pixels, watch)
         if not share:
             if on_tile:
@@ -145,7 +145,7 @@ class Restorer:
             restored[top : top + len(rows)] = rows
         return restored
 
-    def judge(self, pixels: Rows, watch: Watch) -> float:
+    def judge(self, pixels: Rows, watch: TileWatch) -> float:
         """How much of what the network would change in a picture (H, W, C) is to be changed, in [0, 1].
 
         Nothing where the weights can tell that it has nothing to mend, a part where they are not sure
@@ -156,11 +156,11 @@ class Restorer:
         """
         return self._judge((pixels,), watch)
 
-    def judge_together(self, frames: Iterable[Frame], watch: Watch) -> float:
+    def judge_together(self, frames: Iterable[Frame], watch: TileWatch) -> float:
         """The same of several frames that are seen one after the other: one answer for all, or they would flicker."""
         return self._judge(map(Shown, frames), watch)
 
-    def _judge(self, pictures: Iterable[Rows], watch: Watch) -> float:
+    def _judge(self, pictures: Iterable[Rows], watch: TileWatch) -> float:
         features: list[Tensor] = []
         for pixels in pictures:
             self._check_channels(pixels)
@@ -183,7 +183,7 @@ class Restorer:
             return pooled_features(self.network, self._runner.images(pixels[None])).cpu()
 
     def restore_rows(
-        self, pixels: Rows, *, share: float = 1.0, on_tile: OnTile | None = None, watch: Watch | None = None
+        self, pixels: Rows, *, share: float = 1.0, on_tile: OnTile | None = None, watch: TileWatch | None = None
     ) -> Iterator[tuple[int, NDArray[Any]]]:
         """As ``restore_array``, of a picture that need not be in memory, a few rows at a time, clean or not.
 
@@ -197,7 +197,7 @@ class Restorer:
         """
         self._check_channels(pixels)
         side = self.working_side
-        watch = watch or Watch()
+        watch = watch or TileWatch()
         if side is not None and max(pixels.shape[:2]) > side:
             restored = self._by_overview(pixels, side, on_tile, watch, share)
         else:
@@ -208,7 +208,7 @@ class Restorer:
         watch.conclude()
 
     def _by_overview(
-        self, pixels: Rows, side: int, on_tile: OnTile | None, watch: Watch, share: float
+        self, pixels: Rows, side: int, on_tile: OnTile | None, watch: TileWatch, share: float
     ) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of the result, top to bottom, as float32, by what the network does to a small copy."""
         before = shrink(pixels, side)
@@ -219,7 +219,7 @@ class Restorer:
                 on_tile(strip.shape[0] * strip.shape[1])
 
     def _bands(
-        self, pixels: Rows, on_tile: OnTile | None, watch: Watch | None, share: float = 1.0
+        self, pixels: Rows, on_tile: OnTile | None, watch: TileWatch | None, share: float = 1.0
     ) -> Iterator[tuple[int, NDArray[Any]]]:
         """Rows of the result, top to bottom, as float32; without a ``watch``, tiles are taken as they come."""
         tile = self._tile_side(pixels.shape[:2])

@@ -26,11 +26,11 @@ from pellucid.data.source import Source, generator
 from pellucid.errors import CheckpointError, ConfigError, TrainingError
 from pellucid.training.average import WeightAverage, whole
 from pellucid.training.config import TrainConfig, as_tree, flattened
+from pellucid.training.loss_watch import LossWatch
 from pellucid.training.losses import weighted_sum
 from pellucid.training.network import start_network
 from pellucid.training.probe import Probed, detection_loss
 from pellucid.training.schedule import learning_rate, position, stage_ends
-from pellucid.training.watch import LossWatch
 
 log = logging.getLogger(__name__)
 

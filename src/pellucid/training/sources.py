@@ -9,7 +9,7 @@ from pellucid.data.curriculum import Curriculum
 from pellucid.data.layouts import find_pairs
 from pellucid.data.mixup import MixUp
 from pellucid.data.pairs import PairedPhotos
-from pellucid.data.photos import PhotoCache, clean_photos
+from pellucid.data.photo_cache import PhotoCache, clean_photos
 from pellucid.data.source import Source
 from pellucid.data.synthetic import SyntheticPairs
 from pellucid.degrade import compose

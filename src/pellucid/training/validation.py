@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pellucid.data.layouts import find_pairs
-from pellucid.data.photos import PhotoCache, clean_photos, to_float
+from pellucid.data.photo_cache import PhotoCache, clean_photos, to_float
 from pellucid.degrade import compose
 from pellucid.errors import ConfigError
 from pellucid.imaging import to_depth

@@ -28,7 +28,7 @@ def with_onnx(network: nn.Module) -> Callable[[Tensor], Tensor]:
     Raises:
         MissingExtraError, ExportError: as ``export_onnx``.
     """
-    return _forward(_open(open_onnx, exported(network, open_onnx), torch.get_num_threads()))
+    return _forward(_open(open_onnx, cached_onnx(network, open_onnx), torch.get_num_threads()))
 
 
 def with_openvino(network: nn.Module, precision: str) -> Callable[[Tensor], Tensor]:
@@ -39,10 +39,10 @@ def with_openvino(network: nn.Module, precision: str) -> Callable[[Tensor], Tens
     """
     openvino()  # before the work of exporting
     opening = _openvino(precision)
-    return _forward(_open(opening, exported(network, open_openvino), torch.get_num_threads()))
+    return _forward(_open(opening, cached_onnx(network, open_openvino), torch.get_num_threads()))
 
 
-def exported(network: nn.Module, open_file: Callable[[Path], Run]) -> Path:
+def cached_onnx(network: nn.Module, open_file: Callable[[Path], Run]) -> Path:
     """The network's ONNX file in the cache, made there if it is new, and checked by the library that wants it.
 
     Raises:

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pellucid.data import PhotoCache, clean_photos, photos
+from pellucid.data import PhotoCache, clean_photos, photo_cache
 from pellucid.errors import ConfigError, ImageError
 from pellucid.imaging import Photo, write_photo
 
@@ -20,13 +20,13 @@ ENOUGH = 1 << 30
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """What has been decoded, in order."""
     paths: list[Path] = []
-    real = photos.read_photo
+    real = photo_cache.read_photo
 
     def counting(path: Path) -> Photo:
         paths.append(path)
         return real(path)
 
-    monkeypatch.setattr(photos, "read_photo", counting)
+    monkeypatch.setattr(photo_cache, "read_photo", counting)
     return paths
 
 
