@@ -45,8 +45,18 @@ def test_commands_exist(document: Path) -> None:
     assert set(verbs) <= VERBS
 
 
+def test_scripts_exist(document: Path) -> None:
+    benchmarks = {path.stem for path in ROOT.glob("benchmarks/*/*.py")}
+    tools = {path.stem for path in ROOT.glob("tools/*.py")}
+    text = document.read_text()
+    assert set(re.findall(r"python -m benchmarks ([a-z_0-9]+)", text)) <= benchmarks
+    assert set(re.findall(r"python -m tools\.([a-z_0-9]+)", text)) <= tools
+    paths = re.findall(r"`((?:benchmarks|tools|src|tests)/[^`* ]+)`", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_the_table_of_formats_is_what_they_declare(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "tools")
-    formats_table = importlib.import_module("formats_table")
+    monkeypatch.syspath_prepend(ROOT)
+    formats_table = importlib.import_module("tools.formats_table")
     document = formats_table.DOCUMENT.read_text()
-    assert formats_table.placed(document) == document, "python tools/formats_table.py --write"
+    assert formats_table.placed(document) == document, "python -m tools.formats_table --write"

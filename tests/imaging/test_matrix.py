@@ -1,5 +1,7 @@
 """For every format that is written and every thing that a picture carries: it is there, by a reader that is none of
 ours, or a warning names it, and never both. What is there is read again by ours.
+
+More than 300 lines: each thing that is carried needs a way to read it that is not ours.
 """
 
 import json

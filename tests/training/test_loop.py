@@ -1,3 +1,8 @@
+"""A whole run of the trainer: that it learns, stops, goes on as if it had not stopped, and refuses what cannot work.
+
+More than 300 lines: runs of one little configuration, made here, are stopped and gone on with in many ways.
+"""
+
 import os
 import resource
 import signal

@@ -1,4 +1,7 @@
-"""What a training run is made of. Frozen, checked when made; ``parse`` reads it from YAML and writes it back."""
+"""What a training run is made of. Frozen, checked when made; ``parse`` reads it from YAML and writes it back.
+
+More than 300 lines: every setting stands here with what it means, its default and its limits.
+"""
 
 import math
 import re

@@ -1,4 +1,7 @@
-"""All that changes while a run goes on: one optimiser step, and saving and loading it whole."""
+"""All that changes while a run goes on: one optimiser step, and saving and loading it whole.
+
+More than 300 lines: what a step changes and what a checkpoint holds have to be the same, so they stand together.
+"""
 
 import copy
 import logging

@@ -1,4 +1,7 @@
-"""TIFF: every kind of samples read rightly and by rows, every tag carried or named, and read by others once written."""
+"""TIFF: every kind of samples read rightly and by rows, every tag carried or named, and read by others once written.
+
+More than 300 lines: no other format has so many kinds of samples, tags and arrangements.
+"""
 
 import shutil
 import struct
