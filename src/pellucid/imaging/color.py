@@ -2,16 +2,14 @@
 
 import logging
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pyvips
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image, ImageCms
 
 from pellucid.errors import ImageError
-
-if TYPE_CHECKING:
-    import pyvips
 
 _log = logging.getLogger(__name__)
 
@@ -81,12 +79,10 @@ def srgb_profile() -> bytes:
 
 def display_p3_profile() -> bytes:
     """Return the ICC profile of Display P3."""
-    import pyvips
-
     return bytes(pyvips.Image.profile_load("p3"))
 
 
-def converted(image: "pyvips.Image") -> "pyvips.Image":
+def converted(image: pyvips.Image) -> pyvips.Image:
     """CMYK of libvips' as sRGB, at its own depth; alpha stays, and so does all that is not CMYK.
 
     It goes through its profile, where it has one that is of use.
@@ -105,7 +101,7 @@ def converted(image: "pyvips.Image") -> "pyvips.Image":
     return srgb.bandjoin(image.extract_band(4)) if image.bands > 4 else srgb
 
 
-def _has_profile(cmyk: "pyvips.Image") -> bool:
+def _has_profile(cmyk: pyvips.Image) -> bool:
     """Whether there is a profile by which CMYK can be converted; one that is of no use is warned of.
 
     libvips itself would take another one instead, and say nothing.
@@ -122,7 +118,7 @@ def _has_profile(cmyk: "pyvips.Image") -> bool:
     return True
 
 
-def from_lab(image: "pyvips.Image") -> "pyvips.Image":
+def from_lab(image: pyvips.Image) -> pyvips.Image:
     """LAB as TIFF stores it, L without a sign and a and b with one, as sRGB at its own depth; white is D50."""
     deep = image.format != "uchar"
     light: Any = image.extract_band(0).cast("float") * (100 / (65535 if deep else 255))
@@ -131,7 +127,7 @@ def from_lab(image: "pyvips.Image") -> "pyvips.Image":
     return lab.icc_export(output_profile="srgb", **_rendering(deep=deep))
 
 
-def from_ycbcr(image: "pyvips.Image", red: float = 0.299, green: float = 0.587, blue: float = 0.114) -> "pyvips.Image":
+def from_ycbcr(image: pyvips.Image, red: float = 0.299, green: float = 0.587, blue: float = 0.114) -> pyvips.Image:
     """Luminance and two differences over the full range, in 8 or 16 bits, as RGB; by the weights in luminance."""
     top = 255 if image.format == "uchar" else 65535
     middle = (top + 1) // 2
@@ -145,7 +141,7 @@ def from_ycbcr(image: "pyvips.Image", red: float = 0.299, green: float = 0.587, 
     return centred.recomb(matrix).rint().cast(image.format).copy(interpretation="rgb16" if top > 255 else "srgb")
 
 
-def unpremultiplied(colours: "pyvips.Image", alpha: "pyvips.Image") -> "pyvips.Image":
+def unpremultiplied(colours: pyvips.Image, alpha: pyvips.Image) -> pyvips.Image:
     """Colours (or inks) that were multiplied with alpha, as they were before; nothing where alpha is nothing."""
     top = {"uchar": 255, "ushort": 65535}.get(str(colours.format), 1)
     whole: Any = (alpha > 0).ifthenelse(colours.cast("double") * top / alpha, 0)

@@ -8,15 +8,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
+import pyvips
 
 from pellucid.imaging.picture import Frame
 from pellucid.imaging.rows import Streamed
-
-if TYPE_CHECKING:
-    import pyvips
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -24,15 +22,13 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 @contextmanager
 def encoded(
-    frame: Frame, save: Callable[["pyvips.Image", "pyvips.Target"], None], beside: IO[bytes]
+    frame: Frame, save: Callable[[pyvips.Image, pyvips.Target], None], beside: IO[bytes]
 ) -> Generator[IO[bytes]]:
     """A file without a name, beside another, that an encoder has written a frame of whole numbers to; at its start.
 
     A thread encodes. Rows that are made as they are asked for go to it through a pipe, as a PNG that is not compressed;
     so a network that makes them runs in the caller's thread, where signals and exceptions reach it.
     """
-    import pyvips
-
     failures: list[Exception] = []
     reading, writing = os.pipe()
     is_streamed = isinstance(frame.samples, Streamed)
@@ -64,16 +60,12 @@ def encoded(
         yield file
 
 
-def _of_pipe(reading: int) -> "pyvips.Image":
-    import pyvips
-
+def _of_pipe(reading: int) -> pyvips.Image:
     source = pyvips.Source.new_from_descriptor(reading)
     return pyvips.Image.pngload_source(source, access="sequential", fail_on="error")
 
 
-def _in_memory(frame: Frame) -> "pyvips.Image":
-    import pyvips
-
+def _in_memory(frame: Frame) -> pyvips.Image:
     samples, is_deep = frame.array(), frame.dtype.itemsize == 2
     height, width, bands = samples.shape
     image = pyvips.Image.new_from_memory(samples.data, width, height, bands, "ushort" if is_deep else "uchar")

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO
+
+import pyvips
 
 from pellucid.errors import ImageError
 from pellucid.imaging.carried import Carried
@@ -15,9 +17,6 @@ from pellucid.imaging.formats.png_chunks import chunks, described
 from pellucid.imaging.picture import Frame, Picture, Timing
 from pellucid.imaging.rows import Streamed
 from pellucid.imaging.source import Source, of_bytes
-
-if TYPE_CHECKING:
-    import pyvips
 
 _CLEAR, _RESTORE = 1, 2
 _OVER = 1
@@ -83,8 +82,6 @@ def _layer(control: bytes, head: bytes) -> Layer:
 
 def _decode(source: Source, count: int, head: bytes, shared: list[tuple[bytes, bytes]]) -> Iterator[Streamed]:
     """The frames in order, each as a PNG by itself."""
-    import pyvips
-
     number, size, data = 0, b"", list[bytes]()
     with source.path.open("rb") as file:
         for name, length in chunks(file):
@@ -116,7 +113,7 @@ def _seconds(duration: float) -> Fraction:
 
 
 def write(
-    frames: Iterator[Frame], told: Timing, file: IO[bytes], save: Callable[["pyvips.Image", "pyvips.Target"], None]
+    frames: Iterator[Frame], told: Timing, file: IO[bytes], save: Callable[[pyvips.Image, pyvips.Target], None]
 ) -> None:
     """Write whole frames as they come; what is beside them is the first one's.
 

@@ -5,9 +5,10 @@ libvips; deep ones libvips, as Pillow would cut them, and those without loss.
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
+import pyvips
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -17,9 +18,6 @@ from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.rows import Streamed
 from pellucid.imaging.source import Source, quiet_pillow
 from pellucid.imaging.turning import turned
-
-if TYPE_CHECKING:
-    import pyvips
 
 _KEEP_EXIF, _KEEP_XMP_AND_ICC = 1, 2 | 8
 
@@ -58,9 +56,7 @@ def _read_by_pillow(source: Source, known: heif.Told, mode: str) -> Streamed:
 
 
 def _read_by_libvips(source: Source, known: heif.Told) -> Streamed:
-    import pyvips
-
-    def convert(image: "pyvips.Image") -> "pyvips.Image":
+    def convert(image: pyvips.Image) -> pyvips.Image:
         if not known.grey or image.bands < 3:
             return image
         red: Any = image.extract_band(0)  # which is the same as the others
@@ -98,8 +94,6 @@ def _write_by_pillow(samples: NDArray[np.uint8], frame: Frame, exif: bytes | Non
 def _write_by_libvips(
     samples: NDArray[Any], bits: int, frame: Frame, exif: bytes | None, quality: int, *, lossless: bool
 ) -> bytes:
-    import pyvips
-
     height, width, bands = samples.shape
     grey, kind = bands < 3, "uchar" if bits == 8 else "ushort"
     space = ("b-w" if grey else "srgb") if bits == 8 else ("grey16" if grey else "rgb16")

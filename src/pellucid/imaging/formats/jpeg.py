@@ -9,8 +9,9 @@ import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
+import pyvips
 from PIL import Image
 
 from pellucid.errors import ImageError
@@ -24,9 +25,6 @@ from pellucid.imaging.formats.format import Format, Holds, Saving
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.source import Source, of_bytes, quiet_pillow
-
-if TYPE_CHECKING:
-    import pyvips
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +45,6 @@ _LUMINANCE = (16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55)
 
 
 def _open(source: Source) -> Picture:
-    import pyvips
-
     with mmap.mmap(source.file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         found = _Found(data)
     refuse_huge(found.width, found.height, source.max_pixels)
@@ -187,8 +183,6 @@ def _ended(data: bytes) -> bytes:
     Raises:
         ImageError: It lacks more: what comes next changes the picture.
     """
-    import pyvips
-
     one, other = (
         pyvips.Image.jpegload_buffer(data + more + bytes((0xFF, _EOI)), access="sequential")
         for more in (b"", b"\x55" * 2**16)
@@ -204,7 +198,7 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     fits = frame.jpeg is not None and frame.jpeg.channels == frame.channels
     quality = saving.quality or max(DEFAULT_QUALITY, quality_of(frame.jpeg) if frame.jpeg and fits else 0)
 
-    def save(image: "pyvips.Image", target: "pyvips.Target") -> None:
+    def save(image: pyvips.Image, target: pyvips.Target) -> None:
         image.jpegsave_target(target, Q=quality, subsample_mode="off", keep=0)
 
     with encoded(frame, save, file) as bare:

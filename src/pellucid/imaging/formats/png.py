@@ -3,7 +3,9 @@
 import shutil
 from os import SEEK_CUR
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
+
+import pyvips
 
 from pellucid.imaging.carried import orientation_of
 from pellucid.imaging.encode import SIGNATURE, chunk, encoded
@@ -14,17 +16,12 @@ from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.source import Source
 
-if TYPE_CHECKING:
-    import pyvips
-
 COMPRESSION = 4
 """Fast, and within a few percent of the smallest; photographs hardly compress."""
 _HEAD_BYTES = len(SIGNATURE) + 25  # signature and IHDR
 
 
 def _open(source: Source) -> Picture:
-    import pyvips
-
     found = Found(source.file)
     refuse_huge(found.width, found.height, source.max_pixels)
     carried = found.carried()
@@ -53,7 +50,7 @@ def _write(picture: Picture, file: IO[bytes], _saving: Saving) -> None:
                 return
 
 
-def _save(image: "pyvips.Image", target: "pyvips.Target") -> None:
+def _save(image: pyvips.Image, target: pyvips.Target) -> None:
     depth = 16 if image.format == "ushort" else 8
     image.pngsave_target(target, compression=COMPRESSION, bitdepth=depth, keep=0)
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
+
+import pyvips
 
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
@@ -33,9 +35,6 @@ from pellucid.imaging.formats.tiff_write import COMPRESSIONS, write
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.source import Source
-
-if TYPE_CHECKING:
-    import pyvips
 
 _MOST_PAGES = 10_000
 _DNG_VERSION = 50706
@@ -90,8 +89,6 @@ def _pages(file: IO[bytes]) -> list[Page]:
 
 
 def _frame(source: Source, page: Page, beside: tuple[str, ...]) -> Frame:
-    import pyvips
-
     carried, orientation = _carried(page), _orientation(page.tags)
     placed = [part for part in carried.native if orientation != 1 and tags_of.tag_of(part)[0] in tags_of.PLACED]
     carried = replace(
@@ -102,7 +99,7 @@ def _frame(source: Source, page: Page, beside: tuple[str, ...]) -> Frame:
 
     sources: list[object] = []
 
-    def load(stream: "pyvips.Source", **options: Any) -> "pyvips.Image":
+    def load(stream: pyvips.Source, **options: Any) -> pyvips.Image:
         if not page.is_restated:
             return pyvips.Image.tiffload_source(stream, page=page.index, **options)
         # opened anew, as the samples may be asked for when the page's own file is closed
@@ -121,7 +118,7 @@ def _frame(source: Source, page: Page, beside: tuple[str, ...]) -> Frame:
     return Frame(samples=samples, **vars(carried))
 
 
-def _colours(image: "pyvips.Image", page: Page, weights: tuple[float, ...]) -> "pyvips.Image":
+def _colours(image: pyvips.Image, page: Page, weights: tuple[float, ...]) -> pyvips.Image:
     """Grey or RGB, and alpha if there is any, which is not premultiplied, of what libvips decodes.
 
     Weights are those of red, green and blue in luminance, where they are told.

@@ -4,6 +4,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
+import pyvips
+
 from pellucid.errors import ImageError
 from pellucid.imaging.formats.tiff_restated import BY_PILLOW, UNPACKED_FOR_VIPS
 from pellucid.imaging.formats.tiff_tags import Tags
@@ -152,8 +154,6 @@ def _unpacks(compression: int) -> bool:
         return True
     with suppress(Exception):  # whatever a library says that lacks it
         if compression == _WEBP:
-            import pyvips
-
             return bool(pyvips.Image.black(8, 8, bands=3).tiffsave_buffer(compression="webp"))
         return compression in BY_PILLOW and bool(pack(b"\0", compression))
     return False

@@ -7,17 +7,14 @@ from contextlib import suppress
 from io import BytesIO
 from itertools import accumulate
 from os import SEEK_CUR, SEEK_END
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyvips
 from PIL import Image
 
 from pellucid.errors import ImageError
 from pellucid.imaging.formats import tiff_tags as tags_of
 from pellucid.imaging.formats.tiff_tags import Entry, Tags, packed
-
-if TYPE_CHECKING:
-    import pyvips
 
 BY_PILLOW = {5: "tiff_lzw", 8: "tiff_adobe_deflate", 34925: "lzma", 50000: "zstd"}
 """Its names of ways to pack bytes, by TIFF's numbers."""
@@ -74,10 +71,8 @@ class Restated:
         head = mark + struct.pack(f"{tags.order}HHHQ", 43, 8, 0, _HEAD_BYTES)
         self._head = head + packed(layout, _HEAD_BYTES, tags.order, big=True)
 
-    def source(self) -> "pyvips.SourceCustom":
+    def source(self) -> pyvips.SourceCustom:
         """The file as libvips reads it."""
-        import pyvips
-
         source = pyvips.SourceCustom()
         source.on_read(self.read)
         source.on_seek(self.seek)

@@ -6,7 +6,9 @@ from functools import partial
 from itertools import chain
 from os import SEEK_END
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
+
+import pyvips
 
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
@@ -17,9 +19,6 @@ from pellucid.imaging.formats.layers import Layer, animated
 from pellucid.imaging.picture import Frame, Picture, Timing
 from pellucid.imaging.rows import Streamed
 from pellucid.imaging.source import Source, of_bytes
-
-if TYPE_CHECKING:
-    import pyvips
 
 DEFAULT_QUALITY = 95
 _RIFF_BYTES, _FRAME_BYTES = 12, 16
@@ -118,8 +117,6 @@ def _layer(head: bytes, canvas: tuple[int, int]) -> Layer:
 
 
 def _open(source: Source) -> Picture:
-    import pyvips
-
     found = _Found(source.file)
     carried = found.carried()
     if found.layers:
@@ -135,8 +132,6 @@ def _open(source: Source) -> Picture:
 
 def _decode(source: Source, found: _Found) -> Iterator[Streamed]:
     """The frames of an animation, each as a picture by itself with alpha."""
-    import pyvips
-
     for layer, place in zip(found.layers, found.places, strict=True):
         with source.path.open("rb") as file:
             stored = [(name, file.read(size)) for name, _, size in _chunks(file, *place) if name in _BITSTREAM]
@@ -158,7 +153,7 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     # colours below full transparency too
     options: dict[str, Any] = {"lossless": True, "exact": True} if finest else {"Q": saving.quality or DEFAULT_QUALITY}
 
-    def save(image: "pyvips.Image", target: "pyvips.Target") -> None:
+    def save(image: pyvips.Image, target: pyvips.Target) -> None:
         image.webpsave_target(target, keep=0, **options)
 
     flags = _ANIMATION * bool(picture.timing) | _ALPHA * first.has_alpha
