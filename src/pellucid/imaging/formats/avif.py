@@ -4,7 +4,6 @@ libvips; deep ones libvips, as Pillow would cut them, and those without loss.
 
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -108,14 +107,10 @@ def _write_by_libvips(
     )
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return not heif.brands(head).isdisjoint((b"avif", b"avis"))
-
-
 FORMAT = Format(
     name="AVIF",
     suffixes=(".avif",),
-    begins=_begins,
+    begins=lambda head, _: not heif.brands(head).isdisjoint((b"avif", b"avis")),
     holds=heif.HOLDS,
     open=_open,
     write=_write,

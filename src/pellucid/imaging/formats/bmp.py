@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Iterator
 from os import SEEK_SET
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -83,15 +82,11 @@ def _write(picture: Picture, file: IO[bytes], _saving: Saving) -> None:
     file.write(profile)
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return head.startswith(b"BM")
-
-
 FORMAT = Format(
     name="BMP",
     suffixes=(".bmp", ".dib"),
     unwritten=(".dib",),
-    begins=_begins,
+    begins=lambda head, _: head.startswith(b"BM"),
     holds=Holds(
         depths=(8,),
         carried=frozenset({"icc", "dpi"}),

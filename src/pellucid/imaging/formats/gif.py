@@ -7,7 +7,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -274,14 +273,10 @@ def _indexed(frame: Frame, with_transparency: bool, said: set[str]) -> tuple[Ima
     return image, transparency
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return head.startswith(b"GIF8")
-
-
 FORMAT = Format(
     name="GIF",
     suffixes=(".gif",),
-    begins=_begins,
+    begins=lambda head, _: head.startswith(b"GIF8"),
     holds=Holds(
         depths=(8,),
         alpha=True,

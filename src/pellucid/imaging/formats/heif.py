@@ -4,7 +4,6 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -270,10 +269,6 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     file.write(finished(frame, encode, options["matrix_coefficients"]))
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return not brands(head).isdisjoint(_BRANDS)
-
-
 HOLDS = Holds(
     depths=(8, 10, 12),
     alpha=True,
@@ -284,7 +279,7 @@ HOLDS = Holds(
 FORMAT = Format(
     name="HEIF",
     suffixes=(".heic", ".heif", ".hif"),
-    begins=_begins,
+    begins=lambda head, _: not brands(head).isdisjoint(_BRANDS),
     holds=HOLDS,
     open=_open,
     write=_write,

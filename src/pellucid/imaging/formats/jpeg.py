@@ -8,7 +8,6 @@ import re
 import shutil
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 import pyvips
@@ -257,15 +256,11 @@ def _parts(data: bytes, size: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)] or [b""]
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return head.startswith(b"\xff\xd8\xff")
-
-
 FORMAT = Format(
     name="JPEG",
     suffixes=(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     unwritten=(".mpo",),
-    begins=_begins,
+    begins=lambda head, _: head.startswith(b"\xff\xd8\xff"),
     holds=Holds(
         depths=(8,),
         carried=frozenset({"exif", "icc", "xmp", "iptc", "text", "dpi"}),

@@ -2,7 +2,6 @@
 
 import shutil
 from os import SEEK_CUR
-from pathlib import Path
 from typing import IO
 
 import pyvips
@@ -55,14 +54,10 @@ def _save(image: pyvips.Image, target: pyvips.Target) -> None:
     image.pngsave_target(target, compression=COMPRESSION, bitdepth=depth, keep=0)
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return head.startswith(SIGNATURE)
-
-
 FORMAT = Format(
     name="PNG",
     suffixes=(".png", ".apng"),
-    begins=_begins,
+    begins=lambda head, _: head.startswith(SIGNATURE),
     holds=Holds(
         depths=(8, 16),
         alpha=True,

@@ -5,7 +5,6 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import IO, Any
 
 import pyvips
@@ -214,14 +213,10 @@ def _iptc(tags: Tags) -> bytes | None:
     return next((records for records in ways if records.startswith(_IPTC_MARK)), None)
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return head[:4] in MAGIC
-
-
 FORMAT = Format(
     name="TIFF",
     suffixes=(".tif", ".tiff"),
-    begins=_begins,
+    begins=lambda head, _: head[:4] in MAGIC,
     holds=Holds(
         depths=(8, 16, 32),
         alpha=True,

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from os import SEEK_END
-from pathlib import Path
 from typing import IO, Any
 
 import pyvips
@@ -196,14 +195,10 @@ def _uint24(value: int) -> bytes:
     return value.to_bytes(3, "little")
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return head.startswith(b"RIFF") and head[8:12] == b"WEBP"
-
-
 FORMAT = Format(
     name="WEBP",
     suffixes=(".webp",),
-    begins=_begins,
+    begins=lambda head, _: head.startswith(b"RIFF") and head[8:12] == b"WEBP",
     holds=Holds(
         depths=(8,),
         grey=False,
