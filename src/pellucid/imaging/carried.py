@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from PIL import Image, JpegImagePlugin
 
@@ -129,7 +129,7 @@ class Carried:
         yield from dict.fromkeys(part.name for part in self.native)
 
     def upright(self, orientation: int, size: tuple[int, int]) -> Self:
-        """What is true of a picture once it is turned upright, and its thumbnail is not its own any more.
+        """What is true of a picture that is turned upright and alone: without thumbnail, further pictures or film.
 
         Args:
             orientation: EXIF's, 1 to 8, that the picture had.
@@ -139,14 +139,31 @@ class Carried:
         return replace(
             self,
             exif=self.exif and exif_of.upright(self.exif, orientation, size),
-            xmp=self.xmp and xmp_of.upright(self.xmp, orientation),
+            xmp=self.xmp and xmp_of.without_claims(xmp_of.upright(self.xmp, orientation)),
             dpi=self.dpi[::-1] if self.dpi and swapped else self.dpi,
             aspect=self.aspect[::-1] if self.aspect and swapped else self.aspect,
         )
 
-    def without_claims(self) -> Self:
-        """Without what XMP says of further pictures and films in the same file, which no result holds."""
-        return replace(self, xmp=self.xmp and xmp_of.without_claims(self.xmp))
+
+class Gathered:
+    """What parts of a file tell, one after the other.
+
+    Attributes:
+        told: fields of ``Carried``; those that are empty count as absent.
+        text, native, left_out: as there, in their order.
+    """
+
+    def __init__(self, format: str) -> None:
+        self.told: dict[str, Any] = {"format": format}
+        self.text: list[Text] = []
+        self.native: list[Native] = []
+        self.left_out: list[str] = []
+
+    def carried(self) -> Carried:
+        """As the file has it."""
+        told = {name: value for name, value in self.told.items() if value}
+        lists = {"text": self.text, "native": self.native, "left_out": dict.fromkeys(self.left_out)}
+        return Carried(**told, **{name: tuple(parts) for name, parts in lists.items()})
 
 
 def orientation_of(exif: bytes | None, xmp: bytes | None) -> int:

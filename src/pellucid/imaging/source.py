@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pellucid.errors import ImageError, MissingExtraError
+from pellucid.imaging.carried import Carried, orientation_of
 from pellucid.imaging.limits import MAX_PIXELS, refuse_huge, too_large
+from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.rows import Streamed, rows_at_once
 
 # It tells of its threads, and warns of what fails anyway, or of what we say in words of our own
@@ -81,6 +83,20 @@ class Source:
             raise ImageError(f"holds {begun.bands} bands of {begun.format}, which no photograph has")
         dtype = np.dtype(_DTYPES[str(begun.format)])
         return Streamed(shape, dtype, rows)
+
+    def picture(self, load: Callable[..., pyvips.Image], carried: Carried, **options: Any) -> Picture:
+        """The one picture that libvips decodes of the file, upright.
+
+        Args:
+            load, options: as for ``streamed``; raises as it does.
+            carried: what lies beside it, as the file has it.
+        """
+        orientation = orientation_of(carried.exif, carried.xmp)
+        samples = self.streamed(load, orientation=orientation, **options)
+        height, width, _ = samples.shape
+        size = (height, width) if orientation >= 5 else (width, height)
+        frame = Frame(samples=samples, **vars(carried.upright(orientation, size)))
+        return Picture.of(frame, path=self.path if orientation == 1 else None)
 
 
 def of_bytes(load: Callable[..., pyvips.Image], data: bytes) -> Callable[..., pyvips.Image]:

@@ -28,7 +28,7 @@ def _open(source: Source) -> Picture:
     frame = Frame(samples=samples, **vars(known.carried))
     if known.bits > 8:
         frame = frame.mapped(lambda strip: heif.widened(strip, known.bits), samples.shape[2], samples.dtype)
-    return Picture(format="AVIF", path=source.path if known.orientation == 1 else None, decode=lambda: (frame,))
+    return Picture.of(frame, path=source.path if known.orientation == 1 else None)
 
 
 def _mode(source: Source) -> str | None:

@@ -45,7 +45,7 @@ def _open(source: Source) -> Picture:
     dpi = (round(across, 1), round(down, 1)) if across > 0 and down > 0 else None
     carried = Carried(icc=_profile(source.file), dpi=dpi, format="BMP")
     frame = Frame(samples=Streamed(shape, np.dtype(np.uint8), whole), **vars(carried))
-    return Picture(format="BMP", path=source.path, decode=lambda: (frame,))
+    return Picture.of(frame, path=source.path)
 
 
 def _profile(file: IO[bytes]) -> bytes | None:

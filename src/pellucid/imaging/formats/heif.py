@@ -98,7 +98,7 @@ def told(source: Source, format: str) -> Told:
         bits=bits if bits > 8 else None,
     )
     return Told(
-        carried=carried.upright(orientation, (width, height)).without_claims(),
+        carried=carried.upright(orientation, (width, height)),
         orientation=orientation,
         size=(width, height),
         cropped=bool(shown.values(b"clap")),
@@ -243,7 +243,7 @@ def _open(source: Source) -> Picture:
 
     dtype = np.dtype(np.uint16 if known.bits > 8 else np.uint8)
     frame = Frame(samples=Streamed(shape, dtype, decoded), **vars(known.carried))
-    return Picture(format="HEIF", path=source.path if known.orientation == 1 else None, decode=lambda: (frame,))
+    return Picture.of(frame, path=source.path if known.orientation == 1 else None)
 
 
 def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import IO, Any
 
 import pyvips
@@ -17,7 +18,7 @@ from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging import iptc as iptc_of
 from pellucid.imaging import xmp as xmp_of
-from pellucid.imaging.carried import Carried, JpegSettings, Native, Text, behind, orientation_of
+from pellucid.imaging.carried import Carried, Gathered, JpegSettings, Native, Text, behind
 from pellucid.imaging.color import converted, srgb_profile
 from pellucid.imaging.encode import encoded
 from pellucid.imaging.formats.format import Format, Holds, Saving
@@ -49,37 +50,25 @@ def _open(source: Source) -> Picture:
     refuse_huge(found.width, found.height, source.max_pixels)
     with quiet_pillow():
         settings = JpegSettings.of(Image.open(source.file, formats=("JPEG",)))
-    is_cmyk = found.bands == 4
-    carried = found.carried()
-    orientation = orientation_of(carried.exif, carried.xmp)
-    carried = carried.upright(orientation, (found.width, found.height)).without_claims()
+    carried = replace(found.carried(), jpeg=settings)
     load = pyvips.Image.jpegload_source
     if not found.ended:
         load = of_bytes(pyvips.Image.jpegload_buffer, _ended(source.path.read_bytes()))
         _log.warning("%s: lacks its end marker", source.path)
-    samples = source.streamed(load, orientation=orientation, convert=converted)
-    fields: dict[str, Any] = vars(carried) | {"format": "JPEG", "jpeg": settings}
-    if is_cmyk:
-        fields |= {"icc": srgb_profile(), "exif": carried.exif and exif_of.in_srgb(carried.exif)}
-    frame = Frame(samples=samples, **fields)
-    return Picture(format="JPEG", path=source.path if orientation == 1 else None, decode=lambda: (frame,))
+    return source.picture(load, carried, convert=converted)
 
 
-class _Found:
+class _Found(Gathered):
     """What the segments of a file tell, behind the pixels as well as before them."""
 
     def __init__(self, data: mmap.mmap) -> None:
+        super().__init__("JPEG")
         self.width = self.height = self.bands = 0
         self.ended = False
         self.resolution: tuple[float, float, int] | None = None  # with JFIF's number of the unit
-        self.exif: bytes | None = None
-        self.xmp: bytes | None = None
         self.more_xmp: dict[int, bytes] = {}
         self.profile: dict[int, bytes] = {}
         self.photoshop = b""
-        self.text: list[Text] = []
-        self.native: list[Native] = []
-        self.left_out: list[str] = []
         for marker, start, end in _segments(data):
             if marker == _EOI:
                 self.ended = True
@@ -100,9 +89,9 @@ class _Found:
             unit, across, down = struct.unpack_from(">BHH", payload, 7)
             self.resolution = (across, down, unit)
         elif payload.startswith(exif_of.PREFIX):
-            self.exif = self.exif or payload
+            self.told.setdefault("exif", payload)
         elif payload.startswith(_XMP):
-            self.xmp = payload[len(_XMP) :]
+            self.told["xmp"] = payload[len(_XMP) :]
         elif payload.startswith(_MORE_XMP):
             (place,) = struct.unpack_from(">I", payload, len(_MORE_XMP) + 36)
             self.more_xmp[place] = payload[len(_MORE_XMP) + 40 :]
@@ -122,7 +111,7 @@ class _Found:
         """What lies behind the end: further pictures, a film, or padding."""
         if not start.strip(b"\0\xff"):
             return
-        if b"hdrgm:" in (self.xmp or b"") or b"hdrgm:" in start or b"HDRGainMap" in start:
+        if b"hdrgm:" in self.told.get("xmp", b"") or b"hdrgm:" in start or b"HDRGainMap" in start:
             self.left_out.append("gain map")
         elif b"\xff\xd8\xff" in start:
             self.left_out.append("further pictures")
@@ -130,34 +119,29 @@ class _Found:
             self.left_out += behind(start, size)
 
     def carried(self) -> Carried:
-        """As the file has it."""
+        """As the file has it; in sRGB where it is CMYK, as which it is not kept."""
         others = iptc_of.others(self.photoshop)
-        resources = [_PHOTOSHOP + part for part in _parts(others, _SEGMENT - len(_PHOTOSHOP)) if part]
-        native = [Native("JPEG", "Photoshop resources", bytes((_APP13,)), part) for part in resources]
-        parts = b"".join(self.profile[number] for number in sorted(self.profile)) or None
-        dpi, aspect, unit = None, None, "inch"
+        for part in _parts(others, _SEGMENT - len(_PHOTOSHOP)) if others else ():
+            self.native.append(Native("JPEG", "Photoshop resources", bytes((_APP13,)), _PHOTOSHOP + part))
+        exif, more = self.told.get("exif"), b"".join(self.more_xmp[place] for place in sorted(self.more_xmp))
         told = self.resolution if self.resolution and self.resolution[2] in (1, 2) else None
-        if told is None and self.exif:
-            told = exif_of.resolution(self.exif)
+        if told is None and exif:
+            told = exif_of.resolution(exif)
             told = told and (*told[:2], told[2] - 1)
         across, down, number = told or self.resolution or (0, 0, 0)
         if number in (1, 2) and across and down:
             factor, unit = (1, "inch") if number == 1 else (2.54, "cm")
-            dpi = (round(across * factor, 1), round(down * factor, 1))
+            self.told |= {"dpi": (round(across * factor, 1), round(down * factor, 1)), "unit": unit}
         elif across != down and across and down:
-            aspect = (across, down)
-        return Carried(
-            exif=self.exif,
-            icc=parts,
-            xmp=xmp_of.merged(self.xmp, b"".join(self.more_xmp[place] for place in sorted(self.more_xmp))),
-            iptc=iptc_of.records(self.photoshop),
-            text=tuple(self.text),
-            dpi=dpi,
-            unit=unit,
-            aspect=aspect,
-            native=(*self.native, *native),
-            left_out=tuple(dict.fromkeys(self.left_out)),
-        )
+            self.told["aspect"] = (across, down)
+        self.told |= {
+            "icc": b"".join(self.profile[number] for number in sorted(self.profile)),
+            "xmp": xmp_of.merged(self.told.get("xmp"), more),
+            "iptc": iptc_of.records(self.photoshop),
+        }
+        if self.bands == 4:
+            self.told |= {"icc": srgb_profile(), "exif": exif and exif_of.in_srgb(exif)}
+        return super().carried()
 
 
 def _segments(data: mmap.mmap) -> Iterator[tuple[int, int, int]]:

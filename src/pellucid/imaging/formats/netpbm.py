@@ -74,7 +74,7 @@ def _open(source: Source) -> Picture:
         bits={1023: 10, 4095: 12}.get(highest),
     )
     frame = Frame(samples=Streamed(shape, scale.dtype, rows), **vars(carried))
-    return Picture(format=name, path=source.path, decode=lambda: (frame,))
+    return Picture.of(frame, path=source.path)
 
 
 def _bytes(file: IO[bytes], shape: tuple[int, int, int], highest: int, kind: int) -> Iterator[NDArray[Any]]:

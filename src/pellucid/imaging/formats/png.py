@@ -6,13 +6,12 @@ from typing import IO
 
 import pyvips
 
-from pellucid.imaging.carried import orientation_of
 from pellucid.imaging.encode import SIGNATURE, chunk, encoded
 from pellucid.imaging.formats import apng
 from pellucid.imaging.formats.format import Format, Holds, Saving
 from pellucid.imaging.formats.png_chunks import Found, chunks, described
 from pellucid.imaging.limits import refuse_huge
-from pellucid.imaging.picture import Frame, Picture
+from pellucid.imaging.picture import Picture
 from pellucid.imaging.source import Source
 
 COMPRESSION = 4
@@ -26,11 +25,7 @@ def _open(source: Source) -> Picture:
     carried = found.carried()
     if found.is_animated and (animation := apng.read(source, carried)):
         return animation
-    orientation = orientation_of(carried.exif, carried.xmp)
-    carried = carried.upright(orientation, (found.width, found.height)).without_claims()
-    samples = source.streamed(pyvips.Image.pngload_source, orientation=orientation)
-    frame = Frame(samples=samples, **vars(carried))
-    return Picture(format="PNG", path=source.path if orientation == 1 else None, decode=lambda: (frame,))
+    return source.picture(pyvips.Image.pngload_source, carried)
 
 
 def _write(picture: Picture, file: IO[bytes], _saving: Saving) -> None:

@@ -67,7 +67,7 @@ def _developed(file: IO[bytes], max_pixels: int) -> Frame:
     except rawpy.LibRawError as error:  # pyright: ignore
         reason = " ".join(str(error).replace("b'", "").replace("'", "").split())
         raise ImageError(f"is a camera raw file that cannot be developed ({reason})") from None
-    carried = carried.upright(orientation_of(carried.exif, carried.xmp), size).without_claims()
+    carried = carried.upright(orientation_of(carried.exif, carried.xmp), size)
     return Frame(samples=developed, **vars(replace(carried, icc=srgb_profile(), format="RAW")))
 
 

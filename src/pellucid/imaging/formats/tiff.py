@@ -91,7 +91,7 @@ def _frame(source: Source, page: Page, beside: tuple[str, ...]) -> Frame:
     carried, orientation = _carried(page), _orientation(page.tags)
     placed = [part for part in carried.native if orientation != 1 and tags_of.tag_of(part)[0] in tags_of.PLACED]
     carried = replace(
-        carried.upright(orientation, page.size).without_claims(),
+        carried.upright(orientation, page.size),
         native=tuple(part for part in carried.native if part not in placed),
         left_out=tuple(dict.fromkeys((*carried.left_out, *beside, *(part.name for part in placed)))),
     )

@@ -11,11 +11,11 @@ import pyvips
 
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
-from pellucid.imaging.carried import Carried, Native, behind, orientation_of
+from pellucid.imaging.carried import Gathered, Native, behind
 from pellucid.imaging.encode import encoded
 from pellucid.imaging.formats.format import Format, Holds, Saving
 from pellucid.imaging.formats.layers import Layer, animated
-from pellucid.imaging.picture import Frame, Picture, Timing
+from pellucid.imaging.picture import Picture, Timing
 from pellucid.imaging.rows import Streamed
 from pellucid.imaging.source import Source, of_bytes
 
@@ -26,7 +26,7 @@ _DISPOSE, _DO_NOT_BLEND = 1, 2
 _BITSTREAM = (b"ALPH", b"VP8 ", b"VP8L")
 
 
-class _Found:
+class _Found(Gathered):
     """What the chunks of a file tell; nothing is decoded.
 
     Raises:
@@ -34,9 +34,8 @@ class _Found:
     """
 
     def __init__(self, file: IO[bytes]) -> None:
+        super().__init__("WEBP")
         self.size, self.plays, self.transparent = (0, 0), 1, False
-        self.exif = self.icc = self.xmp = None
-        self.native: list[Native] = []
         self.layers: list[Layer] = []
         self.places: list[tuple[int, int]] = []
         kinds = set[bytes]()
@@ -57,11 +56,11 @@ class _Found:
                     self.places.append((place + _FRAME_BYTES, place + size))
                     kinds.update(kind for kind, _, _ in _chunks(file, *self.places[-1]))
                 case b"ICCP":
-                    self.icc = file.read(size)
+                    self.told["icc"] = file.read(size)
                 case b"EXIF":
-                    self.exif = exif_of.PREFIX + file.read(size).removeprefix(exif_of.PREFIX)
+                    self.told["exif"] = exif_of.PREFIX + file.read(size).removeprefix(exif_of.PREFIX)
                 case b"XMP ":
-                    self.xmp = file.read(size)
+                    self.told["xmp"] = file.read(size)
                 case _ if name in _BITSTREAM:
                     kinds.add(name)
                 case _:
@@ -70,21 +69,9 @@ class _Found:
         if self.layers and end < told - 1:  # but for padding
             raise ImageError(f"is damaged or cut short (behind frame {len(self.layers)})")
         file.seek(end)
-        self.left_out = behind(file.read(2**16), whole - end)
+        self.left_out += behind(file.read(2**16), whole - end)
         self.transparent = self.transparent or b"ALPH" in kinds
-        self.lossless = b"VP8L" in kinds and b"VP8 " not in kinds
-
-    def carried(self) -> Carried:
-        """As the file has it."""
-        return Carried(
-            exif=self.exif,
-            icc=self.icc or None,
-            xmp=self.xmp or None,
-            native=tuple(self.native),
-            left_out=self.left_out,
-            format="WEBP",
-            lossless=self.lossless,
-        )
+        self.told["lossless"] = b"VP8L" in kinds and b"VP8 " not in kinds
 
 
 def _chunks(file: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -118,15 +105,10 @@ def _layer(head: bytes, canvas: tuple[int, int]) -> Layer:
 def _open(source: Source) -> Picture:
     found = _Found(source.file)
     carried = found.carried()
-    if found.layers:
-        decode, through = partial(_decode, source, found), found.transparent
-        return animated(source, carried, found.size, found.layers, decode, plays=found.plays, transparent=through)
-    orientation = orientation_of(carried.exif, carried.xmp)
-    samples = source.streamed(pyvips.Image.webpload_source, orientation=orientation)
-    height, width, _ = samples.shape
-    size = (height, width) if orientation >= 5 else (width, height)
-    frame = Frame(samples=samples, **vars(carried.upright(orientation, size).without_claims()))
-    return Picture(format="WEBP", path=source.path if orientation == 1 else None, decode=lambda: (frame,))
+    if not found.layers:
+        return source.picture(pyvips.Image.webpload_source, carried)
+    decode, through = partial(_decode, source, found), found.transparent
+    return animated(source, carried, found.size, found.layers, decode, plays=found.plays, transparent=through)
 
 
 def _decode(source: Source, found: _Found) -> Iterator[Streamed]:
