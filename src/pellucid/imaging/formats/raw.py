@@ -14,10 +14,10 @@ from pellucid.imaging.carried import Carried, orientation_of
 from pellucid.imaging.color import srgb_profile
 from pellucid.imaging.formats import tiff_tags as tags_of
 from pellucid.imaging.formats.format import Format, Holds
-from pellucid.imaging.formats.tiff_tags import MAGIC, Tags
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.source import Source, quiet_pillow
+from pellucid.imaging.tags import MAGIC, Tags
 
 # fmt: off
 SUFFIXES = (

@@ -16,29 +16,17 @@ from pellucid.imaging.carried import Carried, Native, orientation_of
 from pellucid.imaging.color import converted, from_lab, from_ycbcr, srgb_profile, unpremultiplied
 from pellucid.imaging.formats import tiff_tags as tags_of
 from pellucid.imaging.formats.format import Format, Holds
-from pellucid.imaging.formats.tiff_page import (
-    CMYK,
-    CONVERTED,
-    FLOATS,
-    LAB,
-    MASK,
-    PALETTE,
-    SIGNED,
-    UNSIGNED,
-    Page,
-    refuse_odd,
-)
+from pellucid.imaging.formats.tiff_page import CONVERTED, FLOATS, MASK, SIGNED, UNSIGNED, Page, refuse_odd
 from pellucid.imaging.formats.tiff_restated import Restated
-from pellucid.imaging.formats.tiff_tags import MAGIC, Tags
 from pellucid.imaging.formats.tiff_write import COMPRESSIONS, write
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.source import Source
+from pellucid.imaging.tags import MAGIC, Tags, swapped
 
 _MOST_PAGES = 10_000
 _DNG_VERSION = 50706
 _IPTC_MARK = b"\x1c"
-_INCH, _CENTIMETRE = 2, 3
 
 
 def _open(source: Source) -> Picture:
@@ -122,7 +110,7 @@ def _colours(image: pyvips.Image, page: Page, weights: tuple[float, ...]) -> pyv
 
     Weights are those of red, green and blue in luminance, where they are told.
     """
-    if page.model == PALETTE:
+    if page.model == tags_of.PALETTE:
         return image
     colours: Any = image.extract_band(0, n=page.colours) if image.bands > page.colours else image
     if str(image.format) in ("char", "short", "int", "uint"):
@@ -130,9 +118,9 @@ def _colours(image: pyvips.Image, page: Page, weights: tuple[float, ...]) -> pyv
     alpha: Any = None if page.alpha is None else image.extract_band(page.alpha).cast(colours.format)
     if page.premultiplied:
         colours = unpremultiplied(colours, alpha)
-    if page.model == CMYK:
+    if page.model == tags_of.CMYK:
         colours = converted(colours.copy(interpretation="cmyk"))
-    elif page.model == LAB:
+    elif page.model == tags_of.LAB:
         colours = from_lab(colours)
     elif page.is_raw_ycbcr:
         colours = from_ycbcr(colours, *weights)
@@ -158,9 +146,9 @@ def _carried(page: Page) -> Carried:
     dpi, aspect, unit = None, None, "inch"
     across, down = ((*tags.numbers(tag), 0.0)[0] for tag in (tags_of.X_RESOLUTION, tags_of.Y_RESOLUTION))
     if across > 0 and down > 0:
-        told = tags.whole(tags_of.RESOLUTION_UNIT, _INCH)
-        if told in (_INCH, _CENTIMETRE):
-            factor, unit = (2.54, "cm") if told == _CENTIMETRE else (1, "inch")
+        told = tags.whole(tags_of.RESOLUTION_UNIT, tags_of.INCH)
+        if told in (tags_of.INCH, tags_of.CENTIMETRE):
+            factor, unit = (2.54, "cm") if told == tags_of.CENTIMETRE else (1, "inch")
             dpi = (across * factor, down * factor)
         elif across != down:
             aspect = (across, down)
@@ -209,7 +197,7 @@ def _iptc(tags: Tags) -> bytes | None:
     entry = tags.entry(tags_of.IPTC)
     if entry is None:
         return iptc_of.records(tags.data(tags_of.PHOTOSHOP) or b"")
-    ways = (entry.data, tags_of.swapped(entry.data, entry.kind))
+    ways = (entry.data, swapped(entry.data, entry.kind))
     return next((records for records in ways if records.startswith(_IPTC_MARK)), None)
 
 
