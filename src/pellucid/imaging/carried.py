@@ -139,7 +139,7 @@ class Carried:
         return replace(
             self,
             exif=self.exif and exif_of.upright(self.exif, orientation, size),
-            xmp=self.xmp and xmp_of.without_claims(xmp_of.upright(self.xmp, orientation)),
+            xmp=self.xmp and xmp_of.upright(self.xmp, orientation),
             dpi=self.dpi[::-1] if self.dpi and swapped else self.dpi,
             aspect=self.aspect[::-1] if self.aspect and swapped else self.aspect,
         )
@@ -162,7 +162,7 @@ class Gathered:
     def carried(self) -> Carried:
         """As the file has it."""
         told = {name: value for name, value in self.told.items() if value}
-        lists = {"text": self.text, "native": self.native, "left_out": dict.fromkeys(self.left_out)}
+        lists: dict[str, Any] = {"text": self.text, "native": self.native, "left_out": dict.fromkeys(self.left_out)}
         return Carried(**told, **{name: tuple(parts) for name, parts in lists.items()})
 
 

@@ -53,7 +53,9 @@ def _fit(frame: Frame, format: Format, saving: Saving) -> tuple[Frame, list[str]
         frame = replace(frame, cicp=None, icc=display_p3_profile())  # which says the same
     loses_alpha = frame.has_alpha and not holds.alpha
     if loses_alpha:
-        lost.append(f"alpha (it lies over {_named(saving.background)} now)")
+        colour = "#{:02x}{:02x}{:02x}".format(*saving.background)
+        colour = {"#ffffff": "white", "#000000": "black"}.get(colour, colour)
+        lost.append(f"alpha (it lies over {colour} now)")
     for name in ("exif", "icc", "cicp", "xmp", "iptc"):
         value = getattr(frame, name)
         if value is not None and (
@@ -121,7 +123,3 @@ def _over(strip: NDArray[Any], background: tuple[int, int, int]) -> NDArray[Any]
     alpha = to_float(strip[:, :, -1:])
     colours = to_float(strip[:, :, :-1])
     return to_depth(colours * alpha + below * (1 - alpha), strip.dtype)
-
-
-def _named(background: tuple[int, int, int]) -> str:
-    return {(255, 255, 255): "white", (0, 0, 0): "black"}.get(background, "#{:02x}{:02x}{:02x}".format(*background))

@@ -11,6 +11,7 @@ import pyvips
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from pellucid.imaging.encode import in_memory
 from pellucid.imaging.formats import heif
 from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.picture import Frame, Picture
@@ -69,42 +70,28 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     frame = picture.first()
     samples, bits = heif.narrowed(frame)
     quality, lossless = saving.quality or heif.DEFAULT_QUALITY, saving.compression == "lossless"
-    by_pillow = bits == 8 and (samples.shape[2] == 1 or not lossless)
+    # grey of 8 bits has no chroma; at quality 100 nothing of it is lost
+    grey = samples.shape[2] == 1
+    by_pillow = bits == 8 and (grey or not lossless)
 
     def encode(exif: bytes | None) -> bytes:
         if by_pillow:
-            return _write_by_pillow(samples, frame, exif, 100 if lossless else quality)
-        return _write_by_libvips(samples, bits, frame, exif, quality, lossless=lossless)
+            described = {"exif": exif, "icc_profile": frame.icc, "xmp": frame.xmp}
+            options = {name: value for name, value in described.items() if value}
+            encoded, image = BytesIO(), Image.fromarray(samples[:, :, 0] if grey else samples)
+            layout = "4:0:0" if grey else "4:4:4"
+            image.save(encoded, "AVIF", quality=100 if lossless else quality, subsampling=layout, **options)
+            return encoded.getvalue()
+        deep: Any = in_memory(samples)
+        for name, value in (("exif-data", exif), ("icc-profile-data", frame.icc), ("xmp-data", frame.xmp)):
+            if value:
+                deep.set_type(pyvips.GValue.blob_type, name, value)
+        keep = _KEEP_XMP_AND_ICC | _KEEP_EXIF * (exif is not None)  # or libvips would make one up
+        return deep.heifsave_buffer(
+            compression="av1", Q=quality, lossless=lossless, bitdepth=bits, subsample_mode="off", keep=keep
+        )
 
-    # grey of 8 bits has no chroma; at quality 100 nothing of it is lost
-    matrix = heif.IDENTITY if lossless and not by_pillow else heif.BT601
-    file.write(heif.finished(frame, encode, matrix))
-
-
-def _write_by_pillow(samples: NDArray[np.uint8], frame: Frame, exif: bytes | None, quality: int) -> bytes:
-    described = {"exif": exif, "icc_profile": frame.icc, "xmp": frame.xmp}
-    present = {name: value for name, value in described.items() if value}
-    encoded, grey = BytesIO(), samples.shape[2] == 1
-    image = Image.fromarray(samples[:, :, 0] if grey else samples)
-    image.save(encoded, "AVIF", quality=quality, subsampling="4:0:0" if grey else "4:4:4", **present)
-    return encoded.getvalue()
-
-
-def _write_by_libvips(
-    samples: NDArray[Any], bits: int, frame: Frame, exif: bytes | None, quality: int, *, lossless: bool
-) -> bytes:
-    height, width, bands = samples.shape
-    grey, kind = bands < 3, "uchar" if bits == 8 else "ushort"
-    space = ("b-w" if grey else "srgb") if bits == 8 else ("grey16" if grey else "rgb16")
-    bare = pyvips.Image.new_from_memory(samples.data, width, height, bands, kind)
-    image: Any = bare.copy(interpretation=space)
-    for name, value in (("exif-data", exif), ("icc-profile-data", frame.icc), ("xmp-data", frame.xmp)):
-        if value:
-            image.set_type(pyvips.GValue.blob_type, name, value)
-    keep = _KEEP_XMP_AND_ICC | _KEEP_EXIF * (exif is not None)  # or libvips would make one up
-    return image.heifsave_buffer(
-        compression="av1", Q=quality, lossless=lossless, bitdepth=bits, subsample_mode="off", keep=keep
-    )
+    file.write(heif.finished(frame, encode, heif.IDENTITY if lossless and not by_pillow else heif.BT601))
 
 
 FORMAT = Format(

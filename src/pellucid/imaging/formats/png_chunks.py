@@ -160,14 +160,11 @@ def _text_chunk(text: Text) -> tuple[bytes, bytes]:
         try:
             return b"tEXt", keyword + b"\0" + text.value.encode("latin-1")
         except UnicodeEncodeError:  # beyond Latin-1
-            if not _is_utf8(text.value):  # as a JPEG's comment may be, and Latin-1 is likely
+            # no UTF-8, as a JPEG's comment may be: Latin-1 is likely
+            if any("\udc80" <= each <= "\udcff" for each in text.value):
                 return b"tEXt", keyword + b"\0" + _utf8(text.value)
     parts = (keyword, b"\0\0" + text.language.encode(), text.translated.encode(), _utf8(text.value))
     return b"iTXt", b"\0".join(parts)
-
-
-def _is_utf8(value: str) -> bool:
-    return not any("\udc80" <= each <= "\udcff" for each in value)
 
 
 def _utf8(value: str) -> bytes:

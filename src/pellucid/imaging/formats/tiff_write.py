@@ -6,7 +6,6 @@ from io import BytesIO
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from pellucid.imaging.formats import tiff_tags as tags_of
@@ -42,7 +41,7 @@ def pack(data: bytes, compression: int) -> bytes:
     buffer = BytesIO()
     image = Image.frombuffer("L", (len(data), 1), data)
     image.save(buffer, "TIFF", compression=BY_PILLOW[compression], strip_size=len(data))
-    tags = Tags.at(buffer, struct.unpack_from("<I", buffer.getvalue(), 4)[0], "<", big=False)
+    tags = Tags.first(buffer)
     start, size = tags.whole(273, 0), tags.whole(279, 0)
     return buffer.getvalue()[start : start + size]
 
@@ -69,7 +68,9 @@ def _stored(frame: Frame, file: IO[bytes], compression: int) -> dict[int, Entry]
     for strip in frame.strips():
         rows = rows or len(strip)
         samples = strip.astype(strip.dtype.newbyteorder("<"), copy=False)
-        data = pack((_differences(samples) if differences else samples).tobytes(), compression)
+        if differences:  # each sample less the one to its left packs better
+            samples = np.diff(samples, axis=1, prepend=samples.dtype.type(0))
+        data = pack(samples.tobytes(), compression)
         offsets.append(_end(file))
         sizes.append(file.write(data))
     tags = {
@@ -90,11 +91,6 @@ def _stored(frame: Frame, file: IO[bytes], compression: int) -> dict[int, Entry]
     if differences:
         tags[317] = Entry.of(SHORT, 2)
     return tags
-
-
-def _differences(samples: NDArray[Any]) -> NDArray[Any]:
-    """Each sample less the one to its left, which packs better."""
-    return np.diff(samples, axis=1, prepend=samples.dtype.type(0))
 
 
 def _resolution(frame: Frame) -> dict[int, Entry]:
