@@ -29,10 +29,17 @@ _NATIVE = {
     b"sTER": "stereo layout",
     b"mDCV": "mastering display",
     b"cLLI": "light levels",
+    b"sBIT": "significant bits",
+    b"bKGD": "background colour",
 }
-# Of the pixels and their palette, of the bits that counted before, or of the file as it was: nothing to miss
-_OF_SAMPLES = frozenset(b"PLTE IDAT IEND tRNS sBIT hIST sPLT bKGD fcTL fdAT iDOT".split())
-_NAMES = {b"caBX": "content credentials", b"dSIG": "signature"}
+# Of the pixels and their palette, or of the file as it was: nothing to miss
+_OF_SAMPLES = frozenset(b"PLTE IDAT IEND tRNS fcTL fdAT iDOT".split())
+_NAMES = {
+    b"caBX": "content credentials",
+    b"dSIG": "signature",
+    b"hIST": "palette's histogram",
+    b"sPLT": "suggested palette",
+}
 _LIKE_SRGB = {b"gAMA": (45455,), b"cHRM": (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)}
 
 
@@ -49,6 +56,8 @@ class Found(Gathered):
                 data = file.read(size)
                 if name == b"IHDR":
                     head = data
+                elif name == b"bKGD" and (len(data) == 1 or head[8:9] < b"\x08"):  # of a palette, or of few bits
+                    self.left_out.append(_NATIVE[name])
                 elif name == b"acTL":
                     self.is_animated = True
                 else:
@@ -136,7 +145,12 @@ def described(frame: Frame) -> Iterator[tuple[bytes, bytes]]:
         yield b"cICP", bytes((frame.cicp.primaries, frame.cicp.transfer, 0, frame.cicp.full_range))
     if frame.icc is not None:
         yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(frame.icc)
-    yield from ((part.key, part.data) for part in frame.native)
+    bands, full = frame.samples.shape[2], bytes((8 * frame.dtype.itemsize,))
+    for part in frame.native:
+        if part.key == b"sBIT":  # transparency that was a chunk is a band now, of which every bit counts
+            yield part.key, part.data.ljust(bands, full)[:bands]
+        elif part.key != b"bKGD" or len(part.data) == 2 * frame.channels:
+            yield part.key, part.data
     if frame.dpi is not None:
         yield b"pHYs", struct.pack(">IIB", *(round(dpi / 0.0254) for dpi in frame.dpi), 1)
     elif frame.aspect is not None:
