@@ -52,13 +52,13 @@ def check_holds(picture: Picture, path: str | os.PathLike[str], saving: Saving |
         raise ConfigError(f"{path}: {format.name} has no compression '{saving.compression}'.{known}")
     if picture.count == 1:
         return
-    if format.holds.frames == "one":
+    if format.frames == "one":
         raise ImageError(
             f"{path}: {format.name} holds one picture; choose .webp, .gif or .png for frames, .tif for pages"
         )
-    if picture.timing is None and format.holds.frames == "animation":
+    if picture.timing is None and format.frames == "animation":
         raise ImageError(f"{path}: pages of different kinds fit into a TIFF only; choose .tif")
-    if picture.timing is not None and format.holds.frames == "pages":
+    if picture.timing is not None and format.frames == "pages":
         raise ImageError(f"{path}: {format.name} has no timing for an animation; choose .webp, .gif or .png")
 
 

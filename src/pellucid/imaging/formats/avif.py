@@ -3,6 +3,7 @@ libvips; deep ones libvips, as Pillow would cut them, and those without loss.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from typing import IO, Any
 
@@ -13,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pellucid.imaging.encode import in_memory
 from pellucid.imaging.formats import heif
-from pellucid.imaging.formats.format import Format, Saving
+from pellucid.imaging.formats.format import Saving
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.rows import Streamed
 from pellucid.imaging.source import Source, quiet_pillow
@@ -94,13 +95,12 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     file.write(heif.finished(frame, encode, heif.IDENTITY if lossless and not by_pillow else heif.BT601))
 
 
-FORMAT = Format(
+FORMAT = replace(
+    heif.FORMAT,
     name="AVIF",
     suffixes=(".avif",),
     begins=lambda head, _: not heif.brands(head).isdisjoint((b"avif", b"avis")),
-    holds=heif.HOLDS,
     open=_open,
     write=_write,
-    lossy=True,
-    compressions=("lossless",),
+    require=lambda: None,
 )

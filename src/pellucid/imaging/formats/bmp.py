@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pellucid.errors import ImageError
 from pellucid.imaging.carried import Carried
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.rows import Streamed, rows_at_once
@@ -87,13 +87,10 @@ FORMAT = Format(
     suffixes=(".bmp", ".dib"),
     unwritten=(".dib",),
     begins=lambda head, _: head.startswith(b"BM"),
-    holds=Holds(
-        depths=(8,),
-        carried=frozenset({"icc", "dpi"}),
-        units=("inch",),
-        longest_side=2**31 - 1,
-        models=("palette",),
-    ),
+    depths=(8,),
+    carried=frozenset({"icc", "dpi"}),
+    units=("inch",),
+    models=("palette",),
     open=_open,
     write=_write,
 )

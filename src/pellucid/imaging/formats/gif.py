@@ -15,7 +15,7 @@ from PIL import GifImagePlugin, Image
 
 from pellucid.errors import ImageError
 from pellucid.imaging.carried import Gathered, Native, Text, behind
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.formats.layers import Layer, animated
 from pellucid.imaging.picture import Frame, Picture, Timing
 from pellucid.imaging.rows import Streamed, rows_at_once
@@ -269,17 +269,15 @@ FORMAT = Format(
     name="GIF",
     suffixes=(".gif",),
     begins=lambda head, _: head.startswith(b"GIF8"),
-    holds=Holds(
-        depths=(8,),
-        alpha=True,
-        half_transparent=False,
-        carried=frozenset({"icc", "xmp", "text"}),
-        comments_only=True,
-        frames="animation",
-        timing=_timing,
-        longest_side=65535,
-        models=("palette",),
-    ),
+    depths=(8,),
+    alpha=True,
+    half_transparent=False,
+    carried=frozenset({"icc", "xmp", "text"}),
+    comments_only=True,
+    frames="animation",
+    timing=_timing,
+    longest_side=65535,
+    models=("palette",),
     open=_open,
     write=_write,
 )

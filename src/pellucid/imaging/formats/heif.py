@@ -13,7 +13,7 @@ from pellucid.errors import MissingExtraError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging.carried import Carried, Cicp, Native
 from pellucid.imaging.formats.boxes import Container, Item, with_properties
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.rows import Streamed
@@ -269,18 +269,15 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     file.write(finished(frame, encode, options["matrix_coefficients"]))
 
 
-HOLDS = Holds(
+FORMAT = Format(
+    name="HEIF",
+    suffixes=(".heic", ".heif", ".hif"),
+    begins=lambda head, _: not brands(head).isdisjoint(_BRANDS),
     depths=(8, 10, 12),
     alpha=True,
     carried=frozenset({"exif", "icc", "cicp", "xmp"}),
     units=("none",),
     longest_side=LONGEST_SIDE,
-)
-FORMAT = Format(
-    name="HEIF",
-    suffixes=(".heic", ".heif", ".hif"),
-    begins=lambda head, _: not brands(head).isdisjoint(_BRANDS),
-    holds=HOLDS,
     open=_open,
     write=_write,
     require=require,

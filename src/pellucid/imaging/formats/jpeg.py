@@ -21,7 +21,7 @@ from pellucid.imaging import xmp as xmp_of
 from pellucid.imaging.carried import Carried, Gathered, JpegSettings, Native, Text, behind
 from pellucid.imaging.color import converted, srgb_profile
 from pellucid.imaging.encode import encoded
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.source import Source, of_bytes, quiet_pillow
@@ -245,15 +245,13 @@ FORMAT = Format(
     suffixes=(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     unwritten=(".mpo",),
     begins=lambda head, _: head.startswith(b"\xff\xd8\xff"),
-    holds=Holds(
-        depths=(8,),
-        carried=frozenset({"exif", "icc", "xmp", "iptc", "text", "dpi"}),
-        longest={"exif": _SEGMENT, "icc": 255 * 65000},
-        comments_only=True,
-        units=("inch", "cm", "none"),
-        longest_side=65535,
-        models=("CMYK",),
-    ),
+    depths=(8,),
+    carried=frozenset({"exif", "icc", "xmp", "iptc", "text", "dpi"}),
+    longest={"exif": _SEGMENT, "icc": 255 * 65000},
+    comments_only=True,
+    units=("inch", "cm", "none"),
+    longest_side=65535,
+    models=("CMYK",),
     open=_open,
     write=_write,
     lossy=True,

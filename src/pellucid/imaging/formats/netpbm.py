@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pellucid.errors import ImageError
 from pellucid.imaging.carried import Carried, Native, Text
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.rows import Streamed, rows_at_once
@@ -147,21 +147,22 @@ def _highest(frame: Frame) -> int:
     return told if (told > 255) == (top > 255) else top
 
 
-_HOLDS = Holds(depths=(8, 16), carried=frozenset({"text"}), comments_only=True)
 FORMAT = Format(
     name="PPM",
     suffixes=(".ppm", ".pgm", ".pbm", ".pnm"),
     unwritten=(".pbm",),
     begins=lambda head, _: head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace(),
-    holds=_HOLDS,
+    depths=(8, 16),
+    carried=frozenset({"text"}),
+    comments_only=True,
     open=_open,
     write=partial(_write, pam=False),
 )
-PAM = Format(
+PAM = replace(
+    FORMAT,
     name="PAM",
     suffixes=(".pam",),
     begins=lambda head, _: head.startswith(b"P7\n"),
-    holds=replace(_HOLDS, alpha=True),
-    open=_open,
+    alpha=True,
     write=partial(_write, pam=True),
 )

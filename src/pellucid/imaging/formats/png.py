@@ -8,7 +8,7 @@ import pyvips
 
 from pellucid.imaging.encode import SIGNATURE, chunk, encoded
 from pellucid.imaging.formats import apng
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.formats.png_chunks import Found, chunks, described
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Picture
@@ -53,15 +53,13 @@ FORMAT = Format(
     name="PNG",
     suffixes=(".png", ".apng"),
     begins=lambda head, _: head.startswith(SIGNATURE),
-    holds=Holds(
-        depths=(8, 16),
-        alpha=True,
-        carried=frozenset({"exif", "icc", "cicp", "xmp", "iptc", "text", "dpi"}),
-        units=("inch", "none"),
-        frames="animation",
-        timing=apng.timing,
-        models=("palette",),
-    ),
+    depths=(8, 16),
+    alpha=True,
+    carried=frozenset({"exif", "icc", "cicp", "xmp", "iptc", "text", "dpi"}),
+    units=("inch", "none"),
+    frames="animation",
+    timing=apng.timing,
+    models=("palette",),
     open=_open,
     write=_write,
 )

@@ -13,7 +13,7 @@ from pellucid.errors import ImageError, MissingExtraError
 from pellucid.imaging.carried import Carried, orientation_of
 from pellucid.imaging.color import srgb_profile
 from pellucid.imaging.formats import tiff_tags as tags_of
-from pellucid.imaging.formats.format import Format, Holds
+from pellucid.imaging.formats.format import Format
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.source import Source, quiet_pillow
@@ -108,7 +108,8 @@ FORMAT = Format(
     suffixes=SUFFIXES,
     unwritten=SUFFIXES,
     begins=_begins,
-    holds=Holds(depths=(16,), carried=frozenset({"exif", "xmp", "iptc"})),
+    depths=(16,),
+    carried=frozenset({"exif", "xmp", "iptc"}),
     open=_open,
     require=_require,
 )

@@ -15,7 +15,7 @@ from pellucid.imaging import iptc as iptc_of
 from pellucid.imaging.carried import Carried, Native, orientation_of
 from pellucid.imaging.color import converted, from_lab, from_ycbcr, srgb_profile, unpremultiplied
 from pellucid.imaging.formats import tiff_tags as tags_of
-from pellucid.imaging.formats.format import Format, Holds
+from pellucid.imaging.formats.format import Format
 from pellucid.imaging.formats.tiff_page import CONVERTED, FLOATS, MASK, SIGNED, UNSIGNED, Page, refuse_odd
 from pellucid.imaging.formats.tiff_restated import Restated
 from pellucid.imaging.formats.tiff_write import COMPRESSIONS, write
@@ -205,14 +205,12 @@ FORMAT = Format(
     name="TIFF",
     suffixes=(".tif", ".tiff"),
     begins=lambda head, _: head[:4] in MAGIC,
-    holds=Holds(
-        depths=(8, 16, 32),
-        alpha=True,
-        carried=frozenset({"exif", "icc", "xmp", "iptc", "dpi"}),
-        units=("inch", "cm", "none"),
-        frames="pages",
-        models=("CMYK", "LAB", "YCbCr", "palette"),
-    ),
+    depths=(8, 16, 32),
+    alpha=True,
+    carried=frozenset({"exif", "icc", "xmp", "iptc", "dpi"}),
+    units=("inch", "cm", "none"),
+    frames="pages",
+    models=("CMYK", "LAB", "YCbCr", "palette"),
     open=_open,
     write=write,
     compressions=tuple(COMPRESSIONS),

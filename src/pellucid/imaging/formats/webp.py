@@ -13,7 +13,7 @@ from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging.carried import Gathered, Native, behind
 from pellucid.imaging.encode import encoded
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.formats.layers import Layer, animated
 from pellucid.imaging.picture import Picture, Timing
 from pellucid.imaging.rows import Streamed
@@ -181,15 +181,13 @@ FORMAT = Format(
     name="WEBP",
     suffixes=(".webp",),
     begins=lambda head, _: head.startswith(b"RIFF") and head[8:12] == b"WEBP",
-    holds=Holds(
-        depths=(8,),
-        grey=False,
-        alpha=True,
-        carried=frozenset({"exif", "icc", "xmp"}),
-        frames="animation",
-        timing=_timing,
-        longest_side=16383,
-    ),
+    depths=(8,),
+    grey=False,
+    alpha=True,
+    carried=frozenset({"exif", "icc", "xmp"}),
+    frames="animation",
+    timing=_timing,
+    longest_side=16383,
     open=_open,
     write=_write,
     lossy=True,
