@@ -15,19 +15,12 @@ _WHOLE = (1, 3, 4)
 
 
 class _Payload:
-    """Two directories of an EXIF payload, whose values are changed where they lie.
-
-    Raises:
-        ValueError: It is damaged.
-    """
+    """Two directories of an EXIF payload, whose values are changed where they lie."""
 
     def __init__(self, exif: bytes) -> None:
         self.data = bytearray(exif.removeprefix(PREFIX))
         file = BytesIO(self.data + bytes(4))  # some lack the link to a thumbnail
-        try:
-            self._tags = Tags.first(file)
-        except (KeyError, struct.error) as error:
-            raise ValueError("damaged") from error
+        self._tags = Tags.first(file)
         self.link, self._places = self._tags.link, dict(self._tags.places)
         for start in self.numbers(EXIF)[:1]:
             with suppress(struct.error):  # the first directory is good without it
@@ -60,20 +53,23 @@ class _Payload:
         return next(iter(self._tags.numbers(tag)), None)
 
 
+def _opened(exif: bytes) -> _Payload | None:
+    """None where it is damaged."""
+    with suppress(KeyError, struct.error):
+        return _Payload(exif)
+    return None
+
+
 def orientation(exif: bytes) -> int | None:
     """1 to 8; None when unset, or when the payload is damaged."""
-    try:
-        (value,) = _Payload(exif).numbers(_ORIENTATION) or (None,)
-    except ValueError:
-        return None
-    return value if value and value <= 8 else None
+    payload = _opened(exif)
+    values = payload.numbers(_ORIENTATION) if payload else ()
+    return values[0] if len(values) == 1 and 1 <= values[0] <= 8 else None
 
 
 def resolution(exif: bytes) -> tuple[float, float, int] | None:
     """Across, down, and TIFF's number of their unit: 1 is none, 2 the inch, 3 the centimetre."""
-    try:
-        payload = _Payload(exif)
-    except ValueError:
+    if (payload := _opened(exif)) is None:
         return None
     across, down = payload.fraction(_X_RESOLUTION), payload.fraction(_Y_RESOLUTION)
     return (across, down, (payload.numbers(_UNIT) or (2,))[0]) if across and down else None
@@ -92,9 +88,7 @@ def upright(exif: bytes, turn: int, size: tuple[int, int]) -> bytes | None:
     Returns:
         None when its directory is damaged.
     """
-    try:
-        payload = _Payload(exif)
-    except ValueError:
+    if (payload := _opened(exif)) is None:
         return None
     if payload.numbers(_ORIENTATION):
         payload.put(_ORIENTATION, 1)
@@ -114,9 +108,7 @@ def upright(exif: bytes, turn: int, size: tuple[int, int]) -> bytes | None:
 
 def in_srgb(exif: bytes) -> bytes:
     """The payload of a picture whose colours became sRGB."""
-    try:
-        payload = _Payload(exif)
-    except ValueError:
+    if (payload := _opened(exif)) is None:
         return exif
     if len(payload.numbers(_COLOUR_SPACE)) == 1:
         payload.put(_COLOUR_SPACE, _SRGB)
