@@ -19,12 +19,12 @@ class _Payload:
 
     def __init__(self, exif: bytes) -> None:
         self.data = bytearray(exif.removeprefix(PREFIX))
-        file = BytesIO(self.data + bytes(4))  # some lack the link to a thumbnail
-        self._tags = Tags.first(file)
+        self._tags = Tags.first(BytesIO(self.data + bytes(8)))  # some lack the link to a thumbnail
         self.link, self._places = self._tags.link, dict(self._tags.places)
         for start in self.numbers(EXIF)[:1]:
-            with suppress(struct.error):  # the first directory is good without it
-                self._places |= Tags.at(file, start, self._tags.order, big=False).places
+            # the first directory is good without it, and it without its end
+            with suppress(struct.error):
+                self._places |= Tags.at(BytesIO(self.data + bytes(2**16)), start, self._tags.order, big=False).places
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """The whole numbers of a tag; none if it is absent, or has others."""
@@ -50,7 +50,11 @@ class _Payload:
 
     def fraction(self, tag: int) -> float | None:
         """A rational number."""
-        return next(iter(self._tags.numbers(tag)), None)
+        kind, _, place = self._places.get(tag, (0, 0, 0))
+        if kind != 5 or place + 8 > len(self.data):
+            return None
+        above, below = struct.unpack_from(f"{self._tags.order}II", self.data, place)
+        return above / below if below else None
 
 
 def _opened(exif: bytes) -> _Payload | None:

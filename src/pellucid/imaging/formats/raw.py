@@ -4,7 +4,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from PIL import Image
@@ -26,15 +25,7 @@ SUFFIXES = (
 )
 # fmt: on
 _MAGIC = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"II\x1a\0\0\0HEAPCCDR", b"FOVb", b"\0MRM")
-_TIFF_LIKE = (b"II", b"MM")
 _SRGB_CURVE = (2.4, 12.92)
-
-
-def _begins(head: bytes, path: Path) -> bool:
-    """Tell by the first bytes, or by the name where these are a TIFF's, in which most cameras wrap theirs."""
-    if head.startswith(_MAGIC) or head[4:12] == b"ftypcrx ":
-        return True
-    return path.suffix.lower() in SUFFIXES and head.startswith(_TIFF_LIKE)
 
 
 def _open(source: Source) -> Picture:
@@ -107,7 +98,12 @@ FORMAT = Format(
     name="RAW",
     suffixes=SUFFIXES,
     unwritten=SUFFIXES,
-    begins=_begins,
+    # most cameras wrap theirs in a TIFF, so that the name must tell
+    begins=lambda head, path: (
+        head.startswith(_MAGIC)
+        or head[4:12] == b"ftypcrx "
+        or (head.startswith((b"II", b"MM")) and path.suffix.lower() in SUFFIXES)
+    ),
     depths=(16,),
     carried=frozenset({"exif", "xmp", "iptc"}),
     open=_open,

@@ -12,7 +12,7 @@ import pyvips
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging import iptc as iptc_of
-from pellucid.imaging.carried import Carried, Native, orientation_of
+from pellucid.imaging.carried import Carried, orientation_of
 from pellucid.imaging.color import converted, from_lab, from_ycbcr, srgb_profile, unpremultiplied
 from pellucid.imaging.formats import tiff_tags as tags_of
 from pellucid.imaging.formats.format import Format
@@ -140,20 +140,22 @@ def _carried(page: Page) -> Carried:
     if page.model in CONVERTED:
         exif, icc = exif and exif_of.in_srgb(exif), srgb_profile()
     native = [part for part in tags_of.natives(tags) if white or tags_of.tag_of(part)[0] not in tags_of.WHITES]
-    left_out = list(tags_of.left_out(tags))
+    left_out = [name for tag, name in tags_of.LEFT_OUT.items() if tag in tags.places]
     if page.bands > page.colours + (page.alpha is not None):
         left_out.append("extra samples")
     dpi, aspect, unit = None, None, "inch"
     across, down = ((*tags.numbers(tag), 0.0)[0] for tag in (tags_of.X_RESOLUTION, tags_of.Y_RESOLUTION))
     if across > 0 and down > 0:
-        told = tags.whole(tags_of.RESOLUTION_UNIT, tags_of.INCH)
-        if told in (tags_of.INCH, tags_of.CENTIMETRE):
-            factor, unit = (2.54, "cm") if told == tags_of.CENTIMETRE else (1, "inch")
+        number = tags.whole(tags_of.RESOLUTION_UNIT, tags_of.INCH)
+        if number in (tags_of.INCH, tags_of.CENTIMETRE):
+            factor, unit = (2.54, "cm") if number == tags_of.CENTIMETRE else (1, "inch")
             dpi = (across * factor, down * factor)
         elif across != down:
             aspect = (across, down)
         else:
-            native += _square(tags)
+            # no unit, and the same both ways: it tells no reader anything, and stays as it is
+            told = (tags_of.X_RESOLUTION, tags_of.Y_RESOLUTION, tags_of.RESOLUTION_UNIT)
+            native += [tags_of.native(tag, entry, "") for tag in told if (entry := tags.entry(tag))]
     return Carried(
         exif=exif,
         icc=icc,
@@ -168,13 +170,6 @@ def _carried(page: Page) -> Carried:
         white=white,
         no_data=no_data,
     )
-
-
-def _square(tags: Tags) -> Iterator[Native]:
-    """A resolution without a unit that is the same both ways, which tells no reader anything, and stays as it is."""
-    for tag in (tags_of.X_RESOLUTION, tags_of.Y_RESOLUTION, tags_of.RESOLUTION_UNIT):
-        if (entry := tags.entry(tag)) is not None:
-            yield tags_of.native(tag, entry, "")
 
 
 def _white(page: Page) -> float | None:

@@ -145,21 +145,11 @@ def _unpacked(data: bytes, compression: int, length: int) -> bytes:
         ImageError: They are fewer than they should be.
     """
     if compression != _NONE:
-        layout = {
-            256: Entry.of(LONG, length),
-            257: Entry.of(LONG, 1),
-            258: Entry.of(SHORT, 8),
-            259: Entry.of(SHORT, compression),
-            262: Entry.of(SHORT, 1),
-            273: Entry.of(LONG, 0),
-            277: Entry.of(SHORT, 1),
-            278: Entry.of(LONG, 1),
-            279: Entry.of(LONG, len(data)),
-        }
+        numbers = {256: length, 257: 1, 258: 8, 259: compression, 262: 1, 273: 0, 277: 1, 278: 1, 279: len(data)}
+        layout = {tag: Entry.of(LONG, number) for tag, number in numbers.items()}
         layout[273] = Entry.of(LONG, 8 + len(packed(layout, 8, big=False)))
-        data = Image.open(
-            BytesIO(b"II*\0\x08\0\0\0" + packed(layout, 8, big=False) + data), formats=("TIFF",)
-        ).tobytes()
+        file = BytesIO(b"II*\0\x08\0\0\0" + packed(layout, 8, big=False) + data)
+        data = Image.open(file, formats=("TIFF",)).tobytes()
     if len(data) < length:
         raise ImageError("is damaged or cut short (a strip of it)")
     return data[:length]

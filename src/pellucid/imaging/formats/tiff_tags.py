@@ -17,7 +17,8 @@ ORIENTATION, XMP, IPTC, PHOTOSHOP, ICC, NO_DATA = 274, 700, 33723, 34377, 34675,
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 WHITES = (341, 281)
 """SMaxSampleValue, which may be a fraction, and MaxSampleValue."""
-_LAYERS, _SUB_IMAGES = 37724, 330
+LEFT_OUT = {37724: "layers", 330: "further sizes or pictures"}
+"""Tags of what no result can hold."""
 
 # What describes a photograph in EXIF's first directory too, wherever the file goes
 _DESCRIBING = frozenset(
@@ -27,8 +28,8 @@ _DESCRIBING = frozenset(
 )
 # How samples are stored, what is carried otherwise, and what was true of the samples of before
 STORAGE = frozenset(
-    {*range(254, 267), 273, *range(277, 285), *range(288, 294), 296, 300, 317, *range(320, 329), _SUB_IMAGES}
-    | {*range(332, 343), 346, 347, 351, *range(512, 522), *range(529, 533), 559, XMP, IPTC, ICC, _LAYERS}
+    {*range(254, 267), 273, *range(277, 285), *range(288, 294), 296, 300, 317, *range(320, 329), *LEFT_OUT}
+    | {*range(332, 343), 346, 347, 351, *range(512, 522), *range(529, 533), 559, XMP, IPTC, ICC}
 ) - frozenset(WHITES)
 _NAMES = {
     301: "transfer function",
@@ -80,11 +81,3 @@ def tag_of(part: Native) -> tuple[int, Entry]:
     """Undo ``native``."""
     tag, kind = struct.unpack("<HH", part.key)
     return tag, Entry(kind, part.data)
-
-
-def left_out(tags: Tags) -> Iterator[str]:
-    """Names of what no result can hold."""
-    if _LAYERS in tags.places:
-        yield "layers"
-    if _SUB_IMAGES in tags.places:
-        yield "further sizes or pictures"
