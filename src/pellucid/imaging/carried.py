@@ -171,6 +171,20 @@ def orientation_of(exif: bytes | None, xmp: bytes | None) -> int:
     return (exif and exif_of.orientation(exif)) or (xmp and xmp_of.orientation(xmp)) or 1
 
 
+def resolution(across: float, down: float, unit: str | None, digits: int = 1) -> dict[str, Any]:
+    """Fields of ``Carried`` for dots in an inch, cm or metre; without a unit only their ratio counts, if it is not 1.
+
+    They are rounded, as many formats hold whole numbers: 300 dpi comes back from a PNG as 299.9994.
+    """
+    if not (across > 0 and down > 0):
+        return {}
+    if unit is None:
+        return {"aspect": (across, down)} if across != down else {}
+    factor = {"inch": 1, "cm": 2.54, "metre": 0.0254}[unit]
+    dpi = round(across * factor, digits), round(down * factor, digits)
+    return {"dpi": dpi, "unit": "cm" if unit == "cm" else "inch"}
+
+
 def behind(start: bytes, size: int) -> tuple[str, ...]:
     """Names of what lies behind the end of a picture, of which this is the start; none for padding."""
     if not start.strip(b"\0\xff"):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from pellucid.errors import ImageError
-from pellucid.imaging.carried import Carried
+from pellucid.imaging.carried import Carried, resolution
 from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
@@ -41,9 +41,8 @@ def _open(source: Source) -> Picture:
         yield from (samples[rows] for rows in rows_at_once(*shape[:2]))
 
     shape = image.height, image.width, len(mode)
-    across, down = image.info.get("dpi", (0, 0))
-    dpi = (round(across, 1), round(down, 1)) if across > 0 and down > 0 else None
-    carried = Carried(icc=_profile(source.file), dpi=dpi, format="BMP")
+    density = resolution(*image.info.get("dpi", (0, 0)), "inch")
+    carried = Carried(icc=_profile(source.file), format="BMP", **density)
     frame = Frame(samples=Streamed(shape, np.dtype(np.uint8), whole), **vars(carried))
     return Picture.of(frame, path=source.path)
 

@@ -18,7 +18,7 @@ from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging import iptc as iptc_of
 from pellucid.imaging import xmp as xmp_of
-from pellucid.imaging.carried import Carried, Gathered, JpegSettings, Native, Text, behind
+from pellucid.imaging.carried import Carried, Gathered, JpegSettings, Native, Text, behind, resolution
 from pellucid.imaging.color import converted, srgb_profile
 from pellucid.imaging.encode import encoded
 from pellucid.imaging.formats.format import Format, Saving
@@ -129,11 +129,7 @@ class _Found(Gathered):
             told = exif_of.resolution(exif)
             told = told and (*told[:2], told[2] - 1)
         across, down, number = told or self.resolution or (0, 0, 0)
-        if number in (1, 2) and across and down:
-            factor, unit = (1, "inch") if number == 1 else (2.54, "cm")
-            self.told |= {"dpi": (round(across * factor, 1), round(down * factor, 1)), "unit": unit}
-        elif across != down and across and down:
-            self.told["aspect"] = (across, down)
+        self.told |= resolution(across, down, {1: "inch", 2: "cm"}.get(number))
         self.told |= {
             "icc": b"".join(self.profile[number] for number in sorted(self.profile)),
             "xmp": xmp_of.merged(self.told.get("xmp"), more),

@@ -9,7 +9,7 @@ from typing import IO
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging import iptc as iptc_of
-from pellucid.imaging.carried import Cicp, Gathered, Native, Text, behind
+from pellucid.imaging.carried import Cicp, Gathered, Native, Text, behind, resolution
 from pellucid.imaging.encode import SIGNATURE
 from pellucid.imaging.picture import Frame
 
@@ -78,11 +78,7 @@ class Found(Gathered):
                     self.told["icc"] = _unpacked(data[data.index(b"\0") + 2 :])
                 case b"pHYs":
                     across, down, metres = struct.unpack(">IIB", data)
-                    if metres and across and down:
-                        # whole pixels per metre: 300 dpi comes back as 299.9994
-                        self.told["dpi"] = (round(across * 0.0254, 1), round(down * 0.0254, 1))
-                    elif across != down and across and down:
-                        self.told["aspect"] = (across, down)
+                    self.told |= resolution(across, down, "metre" if metres else None)
                 case b"eXIf":
                     self.told["exif"] = exif_of.PREFIX + data.removeprefix(exif_of.PREFIX)
                 case b"cICP":

@@ -12,7 +12,7 @@ import pyvips
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging import iptc as iptc_of
-from pellucid.imaging.carried import Carried, orientation_of
+from pellucid.imaging.carried import Carried, orientation_of, resolution
 from pellucid.imaging.color import converted, from_lab, from_ycbcr, srgb_profile, unpremultiplied
 from pellucid.imaging.formats import tiff_tags as tags_of
 from pellucid.imaging.formats.format import Format
@@ -143,32 +143,25 @@ def _carried(page: Page) -> Carried:
     left_out = [name for tag, name in tags_of.LEFT_OUT.items() if tag in tags.places]
     if page.bands > page.colours + (page.alpha is not None):
         left_out.append("extra samples")
-    dpi, aspect, unit = None, None, "inch"
     across, down = ((*tags.numbers(tag), 0.0)[0] for tag in (tags_of.X_RESOLUTION, tags_of.Y_RESOLUTION))
-    if across > 0 and down > 0:
-        number = tags.whole(tags_of.RESOLUTION_UNIT, tags_of.INCH)
-        if number in (tags_of.INCH, tags_of.CENTIMETRE):
-            factor, unit = (2.54, "cm") if number == tags_of.CENTIMETRE else (1, "inch")
-            dpi = (across * factor, down * factor)
-        elif across != down:
-            aspect = (across, down)
-        else:
-            # no unit, and the same both ways: it tells no reader anything, and stays as it is
-            told = (tags_of.X_RESOLUTION, tags_of.Y_RESOLUTION, tags_of.RESOLUTION_UNIT)
-            native += [tags_of.native(tag, entry, "") for tag in told if (entry := tags.entry(tag))]
+    number = tags.whole(tags_of.RESOLUTION_UNIT, tags_of.INCH)
+    units = {tags_of.INCH: "inch", tags_of.CENTIMETRE: "cm"}
+    density = resolution(across, down, units.get(number), digits=99)
+    if across > 0 and down > 0 and not density:
+        # no unit, and the same both ways: it tells no reader anything, and stays as it is
+        told = (tags_of.X_RESOLUTION, tags_of.Y_RESOLUTION, tags_of.RESOLUTION_UNIT)
+        native += [tags_of.native(tag, entry, "") for tag in told if (entry := tags.entry(tag))]
     return Carried(
         exif=exif,
         icc=icc,
         xmp=tags.data(tags_of.XMP),
         iptc=_iptc(tags),
-        dpi=dpi,
-        unit=unit,
-        aspect=aspect,
         native=tuple(native),
         left_out=tuple(left_out),
         format="TIFF",
         white=white,
         no_data=no_data,
+        **density,
     )
 
 
