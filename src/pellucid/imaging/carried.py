@@ -162,8 +162,8 @@ class Gathered:
     def carried(self) -> Carried:
         """As the file has it."""
         told = {name: value for name, value in self.told.items() if value}
-        lists: dict[str, Any] = {"text": self.text, "native": self.native, "left_out": dict.fromkeys(self.left_out)}
-        return Carried(**told, **{name: tuple(parts) for name, parts in lists.items()})
+        text, native = tuple(self.text), tuple(self.native)
+        return Carried(**told, text=text, native=native, left_out=tuple(dict.fromkeys(self.left_out)))
 
 
 def orientation_of(exif: bytes | None, xmp: bytes | None) -> int:

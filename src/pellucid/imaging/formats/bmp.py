@@ -41,8 +41,8 @@ def _open(source: Source) -> Picture:
         yield from (samples[rows] for rows in rows_at_once(*shape[:2]))
 
     shape = image.height, image.width, len(mode)
-    density = resolution(*image.info.get("dpi", (0, 0)), "inch")
-    carried = Carried(icc=_profile(source.file), format="BMP", **density)
+    across, down = image.info.get("dpi", (0, 0))
+    carried = Carried(icc=_profile(source.file), format="BMP", **resolution(across, down, "inch"))
     frame = Frame(samples=Streamed(shape, np.dtype(np.uint8), whole), **vars(carried))
     return Picture.of(frame, path=source.path)
 
