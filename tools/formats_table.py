@@ -25,25 +25,24 @@ def table() -> str:
 
 
 def _row(format: Format) -> tuple[str, ...]:
-    holds = format.holds
     extra = f" (`pellucid[{EXTRAS[format.name]}]`)" if format.name in EXTRAS else ""
     carried = [_carried(format, name) for name in ("exif", "icc", "cicp", "xmp", "iptc")]
-    texts = ("comments" if holds.comments_only else "all") if "text" in holds.carried else ""
-    side = f"{holds.longest_side}" if holds.longest_side < 2**31 - 1 else ""
-    alpha = ("yes" if holds.half_transparent else "all or nothing") if holds.alpha else ""
+    texts = ("comments" if format.comments_only else "all") if "text" in format.carried else ""
+    side = f"{format.longest_side}" if format.longest_side < 2**31 - 1 else ""
+    alpha = ("yes" if format.half_transparent else "all or nothing") if format.alpha else ""
     packed = [*(["quality 1 to 100"] if format.lossy else []), *format.compressions]
     return (
         f"{format.name}{extra}",
         _endings(format),
-        ", ".join("32 (floats)" if bits == 32 else str(bits) for bits in holds.depths),
-        "yes" if holds.grey else "as RGB",
+        ", ".join("32 (floats)" if bits == 32 else str(bits) for bits in format.depths),
+        "yes" if format.grey else "as RGB",
         alpha,
         *carried,
         texts,
-        ", ".join("aspect ratio" if unit == "none" else unit for unit in holds.units),
-        {"one": "one", "animation": "frames with timing", "pages": "pages"}[holds.frames],
+        ", ".join("aspect ratio" if unit == "none" else unit for unit in format.units),
+        {"one": "one", "animation": "frames with timing", "pages": "pages"}[format.frames],
         ", ".join(packed),
-        ", ".join(holds.models),
+        ", ".join(format.models),
         side,
     )
 
@@ -58,9 +57,9 @@ def _endings(format: Format) -> str:
 
 
 def _carried(format: Format, name: str) -> str:
-    if name not in format.holds.carried:
+    if name not in format.carried:
         return ""
-    longest = format.holds.longest.get(name)
+    longest = format.longest.get(name)
     return "yes" if longest is None else f"to {longest} bytes"
 
 

@@ -351,7 +351,7 @@ def test_frames_have_their_timing_or_are_refused(
 ) -> None:
     frames = [Photo(pixels=np.full((8, 8, 3), 60 * number, np.uint8)) for number in range(3)]
     picture = replace(Picture.of(*frames), timing=Timing(durations=(100, 250, 70), plays=3))
-    if format.holds.frames != "animation":
+    if format.frames != "animation":
         with pytest.raises(ImageError, match=r"holds one picture|no timing"):
             write(picture, format, tmp_path, caplog)
         return
@@ -372,7 +372,7 @@ def test_frames_have_their_timing_or_are_refused(
 @pytest.mark.parametrize("format", WRITTEN, ids=lambda format: format.name)
 def test_pages_are_all_there_or_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture, format: Format) -> None:
     pages = [Photo(pixels=samples(3, dtype)[: 4 + number]) for number, dtype in enumerate(("uint8", "uint16", "uint8"))]
-    if format.holds.frames != "pages":
+    if format.frames != "pages":
         with pytest.raises(ImageError, match=r"holds one picture|fit into a TIFF only"):
             write(Picture.of(*pages), format, tmp_path, caplog)
         return

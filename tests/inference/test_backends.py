@@ -119,6 +119,7 @@ def test_a_file_that_is_wrong_is_not_kept(tiny_ast, monkeypatch, cache):
 def test_what_cannot_be_believed_is_computed_again_by_pytorch(tiny_ast, noisy, monkeypatch):
     monkeypatch.setattr(exported, "exported", lambda network, open_file: Path("none.onnx"))
     monkeypatch.setattr(exported, "open_onnx", lambda path: lambda images: images * np.nan)
+    exported._open.cache_clear()
     restorer = Restorer(tiny_ast, tile=96, backend="onnx")
     watch = TileWatch()
     restored = restorer.restore_array(noisy, watch=watch)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from PIL import Image, JpegImagePlugin
 
@@ -129,7 +129,7 @@ class Carried:
         yield from dict.fromkeys(part.name for part in self.native)
 
     def upright(self, orientation: int, size: tuple[int, int]) -> Self:
-        """What is true of a picture once it is turned upright, and its thumbnail is not its own any more.
+        """What is true of a picture that is turned upright and alone: without thumbnail, further pictures or film.
 
         Args:
             orientation: EXIF's, 1 to 8, that the picture had.
@@ -144,14 +144,45 @@ class Carried:
             aspect=self.aspect[::-1] if self.aspect and swapped else self.aspect,
         )
 
-    def without_claims(self) -> Self:
-        """Without what XMP says of further pictures and films in the same file, which no result holds."""
-        return replace(self, xmp=self.xmp and xmp_of.without_claims(self.xmp))
+
+class Gathered:
+    """What parts of a file tell, one after the other.
+
+    Attributes:
+        told: fields of ``Carried``; those that are empty count as absent.
+        text, native, left_out: as there, in their order.
+    """
+
+    def __init__(self, format: str) -> None:
+        self.told: dict[str, Any] = {"format": format}
+        self.text: list[Text] = []
+        self.native: list[Native] = []
+        self.left_out: list[str] = []
+
+    def carried(self) -> Carried:
+        """As the file has it."""
+        told = {name: value for name, value in self.told.items() if value}
+        text, native = tuple(self.text), tuple(self.native)
+        return Carried(**told, text=text, native=native, left_out=tuple(dict.fromkeys(self.left_out)))
 
 
 def orientation_of(exif: bytes | None, xmp: bytes | None) -> int:
     """How a picture was stored, 1 to 8, by EXIF, or by XMP where EXIF does not say."""
     return (exif and exif_of.orientation(exif)) or (xmp and xmp_of.orientation(xmp)) or 1
+
+
+def resolution(across: float, down: float, unit: str | None, digits: int = 1) -> dict[str, Any]:
+    """Fields of ``Carried`` for dots in an inch, cm or metre; without a unit only their ratio counts, if it is not 1.
+
+    They are rounded, as many formats hold whole numbers: 300 dpi comes back from a PNG as 299.9994.
+    """
+    if not (across > 0 and down > 0):
+        return {}
+    if unit is None:
+        return {"aspect": (across, down)} if across != down else {}
+    factor = {"inch": 1, "cm": 2.54, "metre": 0.0254}[unit]
+    dpi = round(across * factor, digits), round(down * factor, digits)
+    return {"dpi": dpi, "unit": "cm" if unit == "cm" else "inch"}
 
 
 def behind(start: bytes, size: int) -> tuple[str, ...]:

@@ -2,16 +2,14 @@
 
 import logging
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pyvips
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image, ImageCms
 
 from pellucid.errors import ImageError
-
-if TYPE_CHECKING:
-    import pyvips
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +25,9 @@ def planes(image: Image.Image) -> tuple[NDArray[Any], NDArray[Any] | None, bytes
     """
     icc: bytes | None = image.info.get("icc_profile") or None
     if image.mode in ("CMYK", "LAB"):
-        image, icc = _to_srgb(image, icc)
+        icc = icc if image.mode == "CMYK" else None
+        transform = _to_srgb(image.mode, icc) if icc or image.mode == "LAB" else None
+        image, icc = transform.apply(image) if transform else image.convert("RGB"), srgb_profile()
     elif not image.mode.startswith(("I", "F")):
         grey = image.mode in ("1", "L", "LA", "La")
         mode = ("L" if grey else "RGB") + ("A" if image.has_transparency_data else "")
@@ -81,12 +81,10 @@ def srgb_profile() -> bytes:
 
 def display_p3_profile() -> bytes:
     """Return the ICC profile of Display P3."""
-    import pyvips
-
     return bytes(pyvips.Image.profile_load("p3"))
 
 
-def converted(image: "pyvips.Image") -> "pyvips.Image":
+def converted(image: pyvips.Image) -> pyvips.Image:
     """CMYK of libvips' as sRGB, at its own depth; alpha stays, and so does all that is not CMYK.
 
     It goes through its profile, where it has one that is of use.
@@ -95,7 +93,9 @@ def converted(image: "pyvips.Image") -> "pyvips.Image":
         return image
     deep = image.format != "uchar"
     inks: Any = image.extract_band(0, n=4)
-    if _has_profile(image):
+    profile: Any = image.get("icc-profile-data") if image.get_typeof("icc-profile-data") else None
+    # with one that is of no use libvips would take another instead, and say nothing
+    if profile and _to_srgb("CMYK", profile):
         srgb = inks.icc_transform("srgb", embedded=True, **_rendering(deep=deep))
     else:
         top = 65535 if deep else 255
@@ -105,24 +105,7 @@ def converted(image: "pyvips.Image") -> "pyvips.Image":
     return srgb.bandjoin(image.extract_band(4)) if image.bands > 4 else srgb
 
 
-def _has_profile(cmyk: "pyvips.Image") -> bool:
-    """Whether there is a profile by which CMYK can be converted; one that is of no use is warned of.
-
-    libvips itself would take another one instead, and say nothing.
-    """
-    if not cmyk.get_typeof("icc-profile-data"):
-        return False
-    stored: Any = cmyk.get("icc-profile-data")
-    try:
-        profile = ImageCms.ImageCmsProfile(BytesIO(stored))
-        ImageCms.buildTransform(profile, _profile("sRGB"), "CMYK", "RGB")
-    except (OSError, ImageCms.PyCMSError) as error:
-        _log.warning("The CMYK profile cannot be used (%s); colours are approximate", error)
-        return False
-    return True
-
-
-def from_lab(image: "pyvips.Image") -> "pyvips.Image":
+def from_lab(image: pyvips.Image) -> pyvips.Image:
     """LAB as TIFF stores it, L without a sign and a and b with one, as sRGB at its own depth; white is D50."""
     deep = image.format != "uchar"
     light: Any = image.extract_band(0).cast("float") * (100 / (65535 if deep else 255))
@@ -131,7 +114,7 @@ def from_lab(image: "pyvips.Image") -> "pyvips.Image":
     return lab.icc_export(output_profile="srgb", **_rendering(deep=deep))
 
 
-def from_ycbcr(image: "pyvips.Image", red: float = 0.299, green: float = 0.587, blue: float = 0.114) -> "pyvips.Image":
+def from_ycbcr(image: pyvips.Image, red: float = 0.299, green: float = 0.587, blue: float = 0.114) -> pyvips.Image:
     """Luminance and two differences over the full range, in 8 or 16 bits, as RGB; by the weights in luminance."""
     top = 255 if image.format == "uchar" else 65535
     middle = (top + 1) // 2
@@ -145,7 +128,7 @@ def from_ycbcr(image: "pyvips.Image", red: float = 0.299, green: float = 0.587, 
     return centred.recomb(matrix).rint().cast(image.format).copy(interpretation="rgb16" if top > 255 else "srgb")
 
 
-def unpremultiplied(colours: "pyvips.Image", alpha: "pyvips.Image") -> "pyvips.Image":
+def unpremultiplied(colours: pyvips.Image, alpha: pyvips.Image) -> pyvips.Image:
     """Colours (or inks) that were multiplied with alpha, as they were before; nothing where alpha is nothing."""
     top = {"uchar": 255, "ushort": 65535}.get(str(colours.format), 1)
     whole: Any = (alpha > 0).ifthenelse(colours.cast("double") * top / alpha, 0)
@@ -156,25 +139,15 @@ def _rendering(*, deep: bool) -> dict[str, Any]:
     return {"intent": "relative", "black_point_compensation": True, "depth": 16 if deep else 8}
 
 
-def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes]:
-    """Convert CMYK or LAB, through the embedded profile where a CMYK picture has one."""
-    srgb = _profile("sRGB")
-    if image.mode == "CMYK" and not icc:
-        return image.convert("RGB"), srgb.tobytes()
+def _to_srgb(mode: str, icc: bytes | None) -> ImageCms.ImageCmsTransform | None:
+    """From a profile, or without one from LAB; None where the profile is of no use, which is warned of."""
     try:
-        source = ImageCms.ImageCmsProfile(BytesIO(icc)) if image.mode == "CMYK" and icc else _profile("LAB")
-        to_srgb = ImageCms.buildTransform(
-            source,
-            srgb,
-            image.mode,
-            "RGB",
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
-        return to_srgb.apply(image), srgb.tobytes()
+        source = ImageCms.ImageCmsProfile(BytesIO(icc)) if icc else _profile("LAB")
+        intent, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
+        return ImageCms.buildTransform(source, _profile("sRGB"), mode, "RGB", renderingIntent=intent, flags=flags)
     except (OSError, ImageCms.PyCMSError) as error:
         _log.warning("The CMYK profile cannot be used (%s); colours are approximate", error)
-        return image.convert("RGB"), srgb.tobytes()
+        return None
 
 
 def _profile(space: Literal["sRGB", "LAB"]) -> ImageCms.ImageCmsProfile:

@@ -8,15 +8,14 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
-from typing import IO, TYPE_CHECKING
+from typing import IO, Any
 
 import numpy as np
+import pyvips
+from numpy.typing import NDArray
 
 from pellucid.imaging.picture import Frame
 from pellucid.imaging.rows import Streamed
-
-if TYPE_CHECKING:
-    import pyvips
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -24,22 +23,24 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 @contextmanager
 def encoded(
-    frame: Frame, save: Callable[["pyvips.Image", "pyvips.Target"], None], beside: IO[bytes]
+    frame: Frame, save: Callable[[pyvips.Image, pyvips.Target], None], beside: IO[bytes]
 ) -> Generator[IO[bytes]]:
     """A file without a name, beside another, that an encoder has written a frame of whole numbers to; at its start.
 
     A thread encodes. Rows that are made as they are asked for go to it through a pipe, as a PNG that is not compressed;
     so a network that makes them runs in the caller's thread, where signals and exceptions reach it.
     """
-    import pyvips
-
     failures: list[Exception] = []
     reading, writing = os.pipe()
     is_streamed = isinstance(frame.samples, Streamed)
 
     def pull() -> None:
         try:
-            image = _of_pipe(reading) if is_streamed else _in_memory(frame)
+            if is_streamed:
+                source = pyvips.Source.new_from_descriptor(reading)
+                image = pyvips.Image.pngload_source(source, access="sequential", fail_on="error")
+            else:
+                image = in_memory(frame.array())
             save(image, pyvips.Target.new_to_descriptor(file.fileno()))
         except Exception as error:
             failures.append(error)
@@ -64,21 +65,12 @@ def encoded(
         yield file
 
 
-def _of_pipe(reading: int) -> "pyvips.Image":
-    import pyvips
-
-    source = pyvips.Source.new_from_descriptor(reading)
-    return pyvips.Image.pngload_source(source, access="sequential", fail_on="error")
-
-
-def _in_memory(frame: Frame) -> "pyvips.Image":
-    import pyvips
-
-    samples, is_deep = frame.array(), frame.dtype.itemsize == 2
+def in_memory(samples: NDArray[Any]) -> pyvips.Image:
+    """Samples (H, W, bands) of whole numbers as libvips understands them."""
     height, width, bands = samples.shape
-    image = pyvips.Image.new_from_memory(samples.data, width, height, bands, "ushort" if is_deep else "uchar")
-    kinds = ("grey16", "rgb16") if is_deep else ("b-w", "srgb")
-    return image.copy(interpretation=kinds[bands > 2])
+    kind, spaces = ("ushort", ("grey16", "rgb16")) if samples.dtype.itemsize == 2 else ("uchar", ("b-w", "srgb"))
+    image = pyvips.Image.new_from_memory(samples.data, width, height, bands, kind)
+    return image.copy(interpretation=spaces[bands > 2])
 
 
 def _stored_png(frame: Frame) -> Iterator[bytes]:

@@ -1,74 +1,49 @@
 """EXIF, patched and not rebuilt: maker notes hold offsets that a rebuilt payload would break."""
 
 import struct
-from collections.abc import Iterator
+from contextlib import suppress
+from io import BytesIO
 
+from pellucid.imaging.tags import CODES, EXIF, Tags, size_of
 from pellucid.imaging.turning import turned_point
 
 PREFIX = b"Exif\0\0"
-_ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT, _DETAILS = 0x0112, 0x011A, 0x011B, 0x0128, 0x8769
+_ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 0x0112, 0x011A, 0x011B, 0x0128
 _COLOUR_SPACE, _SRGB = 0xA001, 1
 _WIDTH, _HEIGHT, _SUBJECT_AREA, _SUBJECT_PLACE = 0xA002, 0xA003, 0x9214, 0xA214
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8}
-_WHOLE = {1: "B", 3: "H", 4: "I"}
+_WHOLE = (1, 3, 4)
 
 
 class _Payload:
-    """Two directories of an EXIF payload, whose values are changed where they lie.
-
-    Raises:
-        ValueError: It is damaged.
-    """
+    """Two directories of an EXIF payload, whose values are changed where they lie."""
 
     def __init__(self, exif: bytes) -> None:
         self.data = bytearray(exif.removeprefix(PREFIX))
-        try:
-            self._order = {b"II*\0": "<", b"MM\0*": ">"}[bytes(self.data[:4])]
-            (start,) = self._get("I", 4)
-            (count,) = self._get("H", start)
-            self._places = dict(self._directory(start))
-            self.link = start + 2 + 12 * count  # to the directory of the thumbnail
-            if _DETAILS in self._places:
-                self._places |= dict(self._details())
-        except (KeyError, struct.error) as error:
-            raise ValueError("damaged") from error
-
-    def _get(self, kind: str, place: int) -> tuple[int, ...]:
-        return struct.unpack_from(f"{self._order}{kind}", self.data, place)
-
-    def _directory(self, start: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
-        """Tags with the type, number and place of their values."""
-        (count,) = self._get("H", start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, kind, number = self._get("HHI", entry)
-            inside = number * _SIZES.get(kind, 1) <= 4
-            yield tag, (kind, number, entry + 8 if inside else self._get("I", entry + 8)[0])
-
-    def _details(self) -> Iterator[tuple[int, tuple[int, int, int]]]:
-        try:
-            yield from self._directory(self.numbers(_DETAILS)[0])
-        except (IndexError, struct.error):  # the first directory is good without it
-            return
+        self._tags = Tags.first(BytesIO(self.data + bytes(8)))  # some lack the link to a thumbnail
+        self.link, self._places = self._tags.link, dict(self._tags.places)
+        for start in self.numbers(EXIF)[:1]:
+            # the first directory is good without it, and it without its end
+            with suppress(struct.error):
+                self._places |= Tags.at(BytesIO(self.data + bytes(2**16)), start, self._tags.order, big=False).places
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """The whole numbers of a tag; none if it is absent, or has others."""
         kind, number, place = self._places.get(tag, (0, 0, 0))
-        size = _SIZES.get(kind, 1) * number
-        if kind not in _WHOLE or place + size > len(self.data):
+        if kind not in _WHOLE or place + size_of(kind) * number > len(self.data):
             return ()
-        return self._get(f"{number}{_WHOLE[kind]}", place)
+        return struct.unpack_from(f"{self._tags.order}{number}{CODES[kind]}", self.data, place)
 
     def put(self, tag: int, *values: int) -> None:
         """Replace the whole numbers of a tag that has as many."""
         kind, number, place = self._places[tag]
-        struct.pack_into(f"{self._order}{number}{_WHOLE[kind]}", self.data, place, *values)
+        struct.pack_into(f"{self._tags.order}{number}{CODES[kind]}", self.data, place, *values)
 
     def swap(self, one: int, other: int) -> None:
         """Exchange the values of two tags of the same type, where both are there."""
         first, second = self._places.get(one), self._places.get(other)
         if not first or not second or first[:2] != second[:2]:
             return
-        size = _SIZES.get(first[0], 1) * first[1]
+        size = size_of(first[0]) * first[1]
         here, there = slice(first[2], first[2] + size), slice(second[2], second[2] + size)
         if max(here.stop, there.stop) <= len(self.data):
             self.data[here], self.data[there] = self.data[there], self.data[here]
@@ -78,24 +53,27 @@ class _Payload:
         kind, _, place = self._places.get(tag, (0, 0, 0))
         if kind != 5 or place + 8 > len(self.data):
             return None
-        above, below = self._get("II", place)
+        above, below = struct.unpack_from(f"{self._tags.order}II", self.data, place)
         return above / below if below else None
+
+
+def _opened(exif: bytes) -> _Payload | None:
+    """None where it is damaged."""
+    with suppress(KeyError, struct.error):
+        return _Payload(exif)
+    return None
 
 
 def orientation(exif: bytes) -> int | None:
     """1 to 8; None when unset, or when the payload is damaged."""
-    try:
-        (value,) = _Payload(exif).numbers(_ORIENTATION) or (None,)
-    except ValueError:
-        return None
-    return value if value and value <= 8 else None
+    payload = _opened(exif)
+    values = payload.numbers(_ORIENTATION) if payload else ()
+    return values[0] if len(values) == 1 and 1 <= values[0] <= 8 else None
 
 
 def resolution(exif: bytes) -> tuple[float, float, int] | None:
     """Across, down, and TIFF's number of their unit: 1 is none, 2 the inch, 3 the centimetre."""
-    try:
-        payload = _Payload(exif)
-    except ValueError:
+    if (payload := _opened(exif)) is None:
         return None
     across, down = payload.fraction(_X_RESOLUTION), payload.fraction(_Y_RESOLUTION)
     return (across, down, (payload.numbers(_UNIT) or (2,))[0]) if across and down else None
@@ -114,9 +92,7 @@ def upright(exif: bytes, turn: int, size: tuple[int, int]) -> bytes | None:
     Returns:
         None when its directory is damaged.
     """
-    try:
-        payload = _Payload(exif)
-    except ValueError:
+    if (payload := _opened(exif)) is None:
         return None
     if payload.numbers(_ORIENTATION):
         payload.put(_ORIENTATION, 1)
@@ -136,9 +112,7 @@ def upright(exif: bytes, turn: int, size: tuple[int, int]) -> bytes | None:
 
 def in_srgb(exif: bytes) -> bytes:
     """The payload of a picture whose colours became sRGB."""
-    try:
-        payload = _Payload(exif)
-    except ValueError:
+    if (payload := _opened(exif)) is None:
         return exif
     if len(payload.numbers(_COLOUR_SPACE)) == 1:
         payload.put(_COLOUR_SPACE, _SRGB)

@@ -27,7 +27,7 @@ def fitted(picture: Picture, format: Format, path: Path, saving: Saving) -> Pict
     said: set[str] = set()
 
     def fit(frame: Frame) -> Frame:
-        limit = format.holds.longest_side
+        limit = format.longest_side
         if max(frame.height, frame.width) > limit:
             raise ImageError(f"{format.name} holds at most {limit} pixels a side; choose .tif")
         fitting, lost = _fit(frame, format, saving)
@@ -40,36 +40,38 @@ def fitted(picture: Picture, format: Format, path: Path, saving: Saving) -> Pict
         said.update(lost, frame.left_out)
         return fitting
 
-    timing = picture.timing and format.holds.timing(picture.timing)
+    timing = picture.timing and format.timing(picture.timing)
     if timing != picture.timing:
         log.warning("%s: %s cannot hold its exact timing", path, format.name)
     return replace(picture.mapped(fit), timing=timing)
 
 
 def _fit(frame: Frame, format: Format, saving: Saving) -> tuple[Frame, list[str]]:
-    holds, lost, changes = format.holds, list[str](), dict[str, Any]()
+    lost, changes = list[str](), dict[str, Any]()
     numbers = None if frame.cicp is None or frame.icc else (frame.cicp.primaries, frame.cicp.transfer)
-    if numbers == _DISPLAY_P3 and "cicp" not in holds.carried and "icc" in holds.carried:
+    if numbers == _DISPLAY_P3 and "cicp" not in format.carried and "icc" in format.carried:
         frame = replace(frame, cicp=None, icc=display_p3_profile())  # which says the same
-    loses_alpha = frame.has_alpha and not holds.alpha
+    loses_alpha = frame.has_alpha and not format.alpha
     if loses_alpha:
-        lost.append(f"alpha (it lies over {_named(saving.background)} now)")
+        colour = "#{:02x}{:02x}{:02x}".format(*saving.background)
+        colour = {"#ffffff": "white", "#000000": "black"}.get(colour, colour)
+        lost.append(f"alpha (it lies over {colour} now)")
     for name in ("exif", "icc", "cicp", "xmp", "iptc"):
         value = getattr(frame, name)
         if value is not None and (
-            name not in holds.carried or (name in holds.longest and len(value) > holds.longest[name])
+            name not in format.carried or (name in format.longest and len(value) > format.longest[name])
         ):
             lost.append(name)
             changes[name] = None
-    kept = tuple(text for text in frame.text if not holds.comments_only or text.keyword == "Comment")
-    kept = kept if "text" in holds.carried else ()
+    kept = tuple(text for text in frame.text if not format.comments_only or text.keyword == "Comment")
+    kept = kept if "text" in format.carried else ()
     gone = dict.fromkeys(text.keyword for text in frame.text if text not in kept)
     lost += [f"text ({', '.join(gone)})"] if gone else []
     changes["text"] = kept
-    if frame.dpi and not {"inch", "cm"} & {*holds.units}:
+    if frame.dpi and not {"inch", "cm"} & {*format.units}:
         lost.append("dpi")
         changes["dpi"] = None
-    if frame.aspect and "none" not in holds.units:
+    if frame.aspect and "none" not in format.units:
         lost.append("aspect ratio")
         changes["aspect"] = None
     changes["native"] = tuple(part for part in frame.native if part.format == format.name)
@@ -81,7 +83,7 @@ def _fit(frame: Frame, format: Format, saving: Saving) -> tuple[Frame, list[str]
     if frame.no_data is not None and format.name != frame.format:
         lost = [name for name in lost if name != "no-data value"] + ["no-data value"]
         changes["no_data"] = None
-    kept, dtype = _depth(frame, holds.depths)
+    kept, dtype = _depth(frame, format.depths)
     if kept < (bits := _bits(frame)):
         lost.append(f"{bits}-bit {'float ' if frame.dtype.kind == 'f' else ''}samples ({kept} bits are kept)")
     if not loses_alpha and dtype == frame.dtype and white is None:
@@ -121,7 +123,3 @@ def _over(strip: NDArray[Any], background: tuple[int, int, int]) -> NDArray[Any]
     alpha = to_float(strip[:, :, -1:])
     colours = to_float(strip[:, :, :-1])
     return to_depth(colours * alpha + below * (1 - alpha), strip.dtype)
-
-
-def _named(background: tuple[int, int, int]) -> str:
-    return {(255, 255, 255): "white", (0, 0, 0): "black"}.get(background, "#{:02x}{:02x}{:02x}".format(*background))

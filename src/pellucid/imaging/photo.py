@@ -96,18 +96,12 @@ class Photo(Frame):
         Raises:
             ImageError: Pillow has no mode for deep colour, or for deep grey with alpha.
         """
-        if self.pixels.dtype == np.uint8:
-            image = Image.fromarray(self.interleaved().squeeze(2) if self._is_plain_grey else self.interleaved())
-        elif self._is_plain_grey:
-            image = Image.fromarray(self.pixels[:, :, 0])
-        else:
-            raise ImageError(f"Pillow has no mode for {self.pixels.dtype} colour or alpha; convert to uint8 first.")
-        info: dict[str, Any] = {
-            "exif": self.exif,
-            "icc_profile": self.icc,
-            "xmp": self.xmp,
-            "dpi": self.dpi,
-        }
+        array = self.interleaved()
+        array = array[:, :, 0] if array.shape[2] == 1 else array
+        if array.ndim == 3 and array.dtype != np.uint8:
+            raise ImageError(f"Pillow has no mode for {array.dtype} colour or alpha; convert to uint8 first.")
+        image = Image.fromarray(array)
+        info = {"exif": self.exif, "icc_profile": self.icc, "xmp": self.xmp, "dpi": self.dpi}
         image.info.update({key: value for key, value in info.items() if value is not None})
         return image
 
@@ -118,10 +112,6 @@ class Photo(Frame):
     def interleaved(self) -> NDArray[Any]:
         """Return pixels and alpha as one contiguous (H, W, 1 to 4) array, alpha last."""
         return np.ascontiguousarray(self.pixels if self.alpha is None else np.dstack([self.pixels, self.alpha]))
-
-    @property
-    def _is_plain_grey(self) -> bool:
-        return self.channels == 1 and self.alpha is None
 
 
 def _carried(image: Image.Image) -> Carried:

@@ -1,6 +1,7 @@
 """A picture file, whatever its size or kind: frames, usually one, each asked for by rows."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -117,9 +118,9 @@ class Picture:
     decode: Callable[[], Iterable[Frame]] = field(repr=False)
 
     @classmethod
-    def of(cls, *frames: Frame) -> Self:
-        """Frames that are there already; several are pages."""
-        return cls(format=frames[0].format, count=len(frames), decode=lambda: frames)
+    def of(cls, *frames: Frame, path: Path | None = None) -> Self:
+        """Frames that are there already, or are decoded by rows; several are pages."""
+        return cls(format=frames[0].format, count=len(frames), path=path, decode=lambda: frames)
 
     def frames(self) -> Iterator[Frame]:
         """Decode one after the other, each upright and as it is seen: whole, with what it carries.
@@ -143,6 +144,17 @@ class Picture:
     def first(self) -> Frame:
         """The first frame, or the only one."""
         return next(self.frames())
+
+    def within(self, context: Callable[[], AbstractContextManager[None]]) -> "Picture":
+        """The same picture, whose frames and rows are made in a context, such as one that names what goes wrong."""
+
+        def frames() -> Iterator[Frame]:
+            with context():
+                for frame in self.decode():
+                    samples = frame.samples
+                    yield frame.with_samples(samples.within(context)) if isinstance(samples, Streamed) else frame
+
+        return replace(self, decode=frames)
 
     def mapped(self, change: Callable[[Frame], Frame]) -> "Picture":
         """The same picture with every frame changed, one at a time, as they are asked for."""

@@ -11,8 +11,7 @@ from pellucid.errors import ImageError
 from pellucid.imaging.formats import HEAD_BYTES, format_of
 from pellucid.imaging.limits import MAX_PIXELS
 from pellucid.imaging.photo import Photo
-from pellucid.imaging.picture import Frame, Picture
-from pellucid.imaging.rows import Streamed
+from pellucid.imaging.picture import Picture
 from pellucid.imaging.source import Source, naming, open_file
 
 _log = logging.getLogger(__name__)
@@ -56,17 +55,9 @@ def open_picture(
             raise ImageError(_what_it_is(head))
         picture = format.open(Source(path=path, file=file, max_pixels=max_pixels))
         modified = path.stat().st_mtime_ns
-
     told = {name: value for name, value in (("white", white), ("no_data", no_data)) if value is not None}
-
-    def frames() -> Iterator[Frame]:
-        with naming(path):
-            for frame in picture.decode():
-                if isinstance(frame.samples, Streamed):
-                    frame = frame.with_samples(frame.samples.within(partial(naming, path)))
-                yield replace(frame, **told)
-
-    return replace(picture, decode=frames, modified=modified)
+    decode = picture.within(partial(naming, path)).decode
+    return replace(picture, decode=lambda: (replace(frame, **told) for frame in decode()), modified=modified)
 
 
 def read_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Photo:

@@ -7,18 +7,18 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
+import pyvips
 from numpy.typing import NDArray
 from PIL import Image
 
 from pellucid.errors import ImageError, MissingExtraError
+from pellucid.imaging.carried import Carried, orientation_of
 from pellucid.imaging.limits import MAX_PIXELS, refuse_huge, too_large
+from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.rows import Streamed, rows_at_once
-
-if TYPE_CHECKING:
-    import pyvips
 
 # It tells of its threads, and warns of what fails anyway, or of what we say in words of our own
 logging.getLogger("pyvips").setLevel(logging.ERROR)
@@ -43,10 +43,10 @@ class Source:
 
     def streamed(
         self,
-        load: Callable[..., "pyvips.Image"],
+        load: Callable[..., pyvips.Image],
         *,
         orientation: int = 1,
-        convert: Callable[["pyvips.Image"], "pyvips.Image"] = lambda image: image,
+        convert: Callable[[pyvips.Image], pyvips.Image] = lambda image: image,
         **options: Any,
     ) -> Streamed:
         """Samples that libvips decodes as they are asked for.
@@ -61,9 +61,7 @@ class Source:
             ImageError: It is too large, or of samples that are not kept.
         """
 
-        def image() -> "pyvips.Image":
-            import pyvips
-
+        def image() -> pyvips.Image:
             # neither by its name, which may be no UTF-8, nor at the place where another is reading
             with self.path.open("rb") as file:
                 source = pyvips.Source.new_from_descriptor(file.fileno())
@@ -71,8 +69,6 @@ class Source:
                 return _upright(convert(load(source, access=access, fail_on="error", **options)), orientation)
 
         def rows() -> Iterator[NDArray[Any]]:
-            import pyvips
-
             with naming(self.path):
                 region = pyvips.Region.new(image())
                 for place in rows_at_once(shape[0], shape[1]):
@@ -88,8 +84,22 @@ class Source:
         dtype = np.dtype(_DTYPES[str(begun.format)])
         return Streamed(shape, dtype, rows)
 
+    def picture(self, load: Callable[..., pyvips.Image], carried: Carried, **options: Any) -> Picture:
+        """The one picture that libvips decodes of the file, upright.
 
-def of_bytes(load: Callable[..., "pyvips.Image"], data: bytes) -> Callable[..., "pyvips.Image"]:
+        Args:
+            load, options: as for ``streamed``; raises as it does.
+            carried: what lies beside it, as the file has it.
+        """
+        orientation = orientation_of(carried.exif, carried.xmp)
+        samples = self.streamed(load, orientation=orientation, **options)
+        height, width, _ = samples.shape
+        size = (height, width) if orientation >= 5 else (width, height)
+        frame = Frame(samples=samples, **vars(carried.upright(orientation, size)))
+        return Picture.of(frame, path=self.path if orientation == 1 else None)
+
+
+def of_bytes(load: Callable[..., pyvips.Image], data: bytes) -> Callable[..., pyvips.Image]:
     """A loader, for ``Source.streamed``, of a picture that is in memory: ``load`` is one of libvips' of buffers."""
     return lambda _source, **options: load(data, **options)
 
@@ -159,7 +169,7 @@ def _damaged(error: Exception) -> str:
     return f"is damaged or cut short ({' '.join(lines[-1].split())[:200]})"
 
 
-def _upright(image: "pyvips.Image", orientation: int) -> "pyvips.Image":
+def _upright(image: pyvips.Image, orientation: int) -> pyvips.Image:
     """Undo an EXIF orientation."""
     if orientation in (5, 6, 7, 8):
         image = image.rot90().fliphor()  # transposed

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,7 +14,6 @@ from pellucid.errors import ConfigError, ImageError
 from pellucid.imaging.fit import fitted
 from pellucid.imaging.formats import BY_SUFFIX, Saving, format_named
 from pellucid.imaging.picture import Frame, Picture
-from pellucid.imaging.rows import Streamed
 
 WRITABLE_SUFFIXES = frozenset(BY_SUFFIX)
 """Lower-case file name endings that `write_photo` accepts, some with an extra only."""
@@ -53,13 +52,13 @@ def check_holds(picture: Picture, path: str | os.PathLike[str], saving: Saving |
         raise ConfigError(f"{path}: {format.name} has no compression '{saving.compression}'.{known}")
     if picture.count == 1:
         return
-    if format.holds.frames == "one":
+    if format.frames == "one":
         raise ImageError(
             f"{path}: {format.name} holds one picture; choose .webp, .gif or .png for frames, .tif for pages"
         )
-    if picture.timing is None and format.holds.frames == "animation":
+    if picture.timing is None and format.frames == "animation":
         raise ImageError(f"{path}: pages of different kinds fit into a TIFF only; choose .tif")
-    if picture.timing is not None and format.holds.frames == "pages":
+    if picture.timing is not None and format.frames == "pages":
         raise ImageError(f"{path}: {format.name} has no timing for an animation; choose .webp, .gif or .png")
 
 
@@ -98,7 +97,9 @@ def write_picture(
 
     def write(file: IO[bytes]) -> None:
         assert format.write is not None
-        format.write(fitted(_noted(picture, failures), format, path, saving), file, saving)
+        # what goes wrong with making the picture is told from what goes wrong with its file
+        noted = replace(picture, decode=picture.frames).within(partial(_noting, failures))
+        format.write(fitted(noted, format, path, saving), file, saving)
 
     try:
         write_whole(path, write, modified=picture.modified, overwrite=overwrite)
@@ -142,19 +143,6 @@ def write_whole(
     # The encoders raise errors of many kinds, and one photo must never end a batch
     except Exception as error:
         raise ImageError(f"{path}: cannot be written as {format_named(path).name} ({_line(error)})") from error
-
-
-def _noted(picture: Picture, failures: list[Exception]) -> Picture:
-    """Tell what goes wrong with making a picture from what goes wrong with its file."""
-
-    def frames() -> Iterator[Frame]:
-        with _noting(failures):
-            for frame in picture.frames():
-                if isinstance(frame.samples, Streamed):
-                    frame = frame.with_samples(frame.samples.within(partial(_noting, failures)))
-                yield frame
-
-    return replace(picture, decode=frames)
 
 
 @contextmanager

@@ -39,8 +39,11 @@ def orientation(xmp: bytes) -> int | None:
 
 
 def upright(xmp: bytes, turn: int) -> bytes:
-    """The packet of a picture of which an orientation was undone: sizes and regions of faces are those it has now."""
-    xmp = _ORIENTATION.sub(rb"\g<1>1", xmp)
+    """The packet of a picture of which an orientation was undone: sizes and regions of faces are those it has now.
+
+    It does not claim that the file holds a gain map, a film or a thumbnail beside the picture.
+    """
+    xmp = _CLAIMS.sub(b"", _ORIENTATION.sub(rb"\g<1>1", xmp))
     if turn >= 5:
         for one, other in _SWAPPED:
             xmp = _swap(xmp, one, other)
@@ -51,11 +54,6 @@ def upright(xmp: bytes, turn: int) -> bytes:
         xmp = b"".join([pieces[0], *(_turned_area(piece, turn) for piece in pieces[1:])])
         xmp = _RECTANGLE.sub(lambda found: found[1] + _turned_rectangle(found[2], turn), xmp)
     return xmp
-
-
-def without_claims(xmp: bytes) -> bytes:
-    """Without claims that the file holds a gain map, a film or a thumbnail beside the picture."""
-    return _CLAIMS.sub(b"", xmp)
 
 
 def merged(xmp: bytes | None, more: bytes) -> bytes | None:

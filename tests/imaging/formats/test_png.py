@@ -80,6 +80,35 @@ def test_chunks_that_depend_on_the_pixels_are_left_out_by_name(tmp_path, caplog)
     assert not {b"caBX", b"prVT"} & {name for name, _ in chunks_of((tmp_path / "out.png").read_bytes())}
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_significant_bits_and_background_stay_where_the_depth_does(tmp_path, caplog, mode):
+    image = Image.fromarray(NOISE).convert(mode)
+    background = struct.pack(">3H", 1, 2, 3)[: 2 if mode == "L" else 6]
+    told = ((b"sBIT", bytes((5, 6, 5, 8)[: len(mode)])), (b"bKGD", background))
+    (tmp_path / "in.png").write_bytes(png(*told, image=image))
+    write_picture(open_picture(tmp_path / "in.png"), tmp_path / "out.png")
+    assert not caplog.records
+    assert set(told) <= set(chunks_of((tmp_path / "out.png").read_bytes()))
+    write_picture(open_picture(tmp_path / "in.png"), tmp_path / "out.tif")
+    assert "TIFF cannot hold its significant bits, background colour" in caplog.text
+
+
+def test_what_belongs_to_a_palette_is_left_out_by_name(tmp_path, caplog):
+    image = Image.fromarray(NOISE[:, :, :3]).quantize(16)
+    told = ((b"bKGD", b"\3"), (b"hIST", bytes(32)), (b"sPLT", b"some\0\x08"))
+    (tmp_path / "in.png").write_bytes(png(behind=told, image=image))
+    write_picture(open_picture(tmp_path / "in.png"), tmp_path / "out.png")
+    assert "is left out: background colour, palette's histogram, suggested palette" in caplog.text
+    assert not {b"bKGD", b"hIST", b"sPLT"} & {name for name, _ in chunks_of((tmp_path / "out.png").read_bytes())}
+
+
+def test_significant_bits_of_transparency_that_was_a_chunk(tmp_path):
+    image = Image.fromarray(NOISE[:, :, 0])
+    (tmp_path / "in.png").write_bytes(png((b"sBIT", b"\4"), (b"tRNS", b"\0\7"), image=image))
+    write_picture(open_picture(tmp_path / "in.png"), tmp_path / "out.png")
+    assert (b"sBIT", b"\4\x08") in chunks_of((tmp_path / "out.png").read_bytes())
+
+
 def test_gamma_like_srgb_is_no_loss(tmp_path, caplog):
     image = Image.fromarray(NOISE[:, :, :3])
     (tmp_path / "in.png").write_bytes(png((b"gAMA", struct.pack(">I", 45455)), image=image))

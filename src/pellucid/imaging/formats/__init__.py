@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pellucid.errors import ImageError, did_you_mean
 from pellucid.imaging.formats import avif, bmp, gif, heif, jpeg, netpbm, png, raw, tiff, webp
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.formats.format import Format, Saving
 
-__all__ = ["BY_SUFFIX", "FORMATS", "HEAD_BYTES", "Format", "Holds", "Saving", "format_named", "format_of"]
+__all__ = ["BY_SUFFIX", "FORMATS", "HEAD_BYTES", "Format", "Saving", "format_named", "format_of"]
 
 # A closed list, so that no odd file reaches a decoder that runs programs or cuts depth unseen. Raw files come before
 # TIFF, as which most begin.

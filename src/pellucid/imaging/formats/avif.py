@@ -3,23 +3,22 @@ libvips; deep ones libvips, as Pillow would cut them, and those without loss.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
+import pyvips
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from pellucid.imaging.encode import in_memory
 from pellucid.imaging.formats import heif
-from pellucid.imaging.formats.format import Format, Saving
+from pellucid.imaging.formats.format import Saving
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.rows import Streamed
 from pellucid.imaging.source import Source, quiet_pillow
 from pellucid.imaging.turning import turned
-
-if TYPE_CHECKING:
-    import pyvips
 
 _KEEP_EXIF, _KEEP_XMP_AND_ICC = 1, 2 | 8
 
@@ -31,7 +30,7 @@ def _open(source: Source) -> Picture:
     frame = Frame(samples=samples, **vars(known.carried))
     if known.bits > 8:
         frame = frame.mapped(lambda strip: heif.widened(strip, known.bits), samples.shape[2], samples.dtype)
-    return Picture(format="AVIF", path=source.path if known.orientation == 1 else None, decode=lambda: (frame,))
+    return Picture.of(frame, path=source.path if known.orientation == 1 else None)
 
 
 def _mode(source: Source) -> str | None:
@@ -58,9 +57,7 @@ def _read_by_pillow(source: Source, known: heif.Told, mode: str) -> Streamed:
 
 
 def _read_by_libvips(source: Source, known: heif.Told) -> Streamed:
-    import pyvips
-
-    def convert(image: "pyvips.Image") -> "pyvips.Image":
+    def convert(image: pyvips.Image) -> pyvips.Image:
         if not known.grey or image.bands < 3:
             return image
         red: Any = image.extract_band(0)  # which is the same as the others
@@ -74,57 +71,36 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     frame = picture.first()
     samples, bits = heif.narrowed(frame)
     quality, lossless = saving.quality or heif.DEFAULT_QUALITY, saving.compression == "lossless"
-    by_pillow = bits == 8 and (samples.shape[2] == 1 or not lossless)
+    # grey of 8 bits has no chroma; at quality 100 nothing of it is lost
+    grey = samples.shape[2] == 1
+    by_pillow = bits == 8 and (grey or not lossless)
 
     def encode(exif: bytes | None) -> bytes:
         if by_pillow:
-            return _write_by_pillow(samples, frame, exif, 100 if lossless else quality)
-        return _write_by_libvips(samples, bits, frame, exif, quality, lossless=lossless)
+            described = {"exif": exif, "icc_profile": frame.icc, "xmp": frame.xmp}
+            options = {name: value for name, value in described.items() if value}
+            encoded, image = BytesIO(), Image.fromarray(samples[:, :, 0] if grey else samples)
+            layout = "4:0:0" if grey else "4:4:4"
+            image.save(encoded, "AVIF", quality=100 if lossless else quality, subsampling=layout, **options)
+            return encoded.getvalue()
+        deep: Any = in_memory(samples)
+        for name, value in (("exif-data", exif), ("icc-profile-data", frame.icc), ("xmp-data", frame.xmp)):
+            if value:
+                deep.set_type(pyvips.GValue.blob_type, name, value)
+        keep = _KEEP_XMP_AND_ICC | _KEEP_EXIF * (exif is not None)  # or libvips would make one up
+        return deep.heifsave_buffer(
+            compression="av1", Q=quality, lossless=lossless, bitdepth=bits, subsample_mode="off", keep=keep
+        )
 
-    # grey of 8 bits has no chroma; at quality 100 nothing of it is lost
-    matrix = heif.IDENTITY if lossless and not by_pillow else heif.BT601
-    file.write(heif.finished(frame, encode, matrix))
-
-
-def _write_by_pillow(samples: NDArray[np.uint8], frame: Frame, exif: bytes | None, quality: int) -> bytes:
-    described = {"exif": exif, "icc_profile": frame.icc, "xmp": frame.xmp}
-    present = {name: value for name, value in described.items() if value}
-    encoded, grey = BytesIO(), samples.shape[2] == 1
-    image = Image.fromarray(samples[:, :, 0] if grey else samples)
-    image.save(encoded, "AVIF", quality=quality, subsampling="4:0:0" if grey else "4:4:4", **present)
-    return encoded.getvalue()
-
-
-def _write_by_libvips(
-    samples: NDArray[Any], bits: int, frame: Frame, exif: bytes | None, quality: int, *, lossless: bool
-) -> bytes:
-    import pyvips
-
-    height, width, bands = samples.shape
-    grey, kind = bands < 3, "uchar" if bits == 8 else "ushort"
-    space = ("b-w" if grey else "srgb") if bits == 8 else ("grey16" if grey else "rgb16")
-    bare = pyvips.Image.new_from_memory(samples.data, width, height, bands, kind)
-    image: Any = bare.copy(interpretation=space)
-    for name, value in (("exif-data", exif), ("icc-profile-data", frame.icc), ("xmp-data", frame.xmp)):
-        if value:
-            image.set_type(pyvips.GValue.blob_type, name, value)
-    keep = _KEEP_XMP_AND_ICC | _KEEP_EXIF * (exif is not None)  # or libvips would make one up
-    return image.heifsave_buffer(
-        compression="av1", Q=quality, lossless=lossless, bitdepth=bits, subsample_mode="off", keep=keep
-    )
+    file.write(heif.finished(frame, encode, heif.IDENTITY if lossless and not by_pillow else heif.BT601))
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return not heif.brands(head).isdisjoint((b"avif", b"avis"))
-
-
-FORMAT = Format(
+FORMAT = replace(
+    heif.FORMAT,
     name="AVIF",
     suffixes=(".avif",),
-    begins=_begins,
-    holds=heif.HOLDS,
+    begins=lambda head, _: not heif.brands(head).isdisjoint((b"avif", b"avis")),
     open=_open,
     write=_write,
-    lossy=True,
-    compressions=("lossless",),
+    require=lambda: None,
 )

@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Iterator
 from os import SEEK_SET
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from pellucid.errors import ImageError
-from pellucid.imaging.carried import Carried
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.carried import Carried, resolution
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.rows import Streamed, rows_at_once
@@ -43,10 +42,9 @@ def _open(source: Source) -> Picture:
 
     shape = image.height, image.width, len(mode)
     across, down = image.info.get("dpi", (0, 0))
-    dpi = (round(across, 1), round(down, 1)) if across > 0 and down > 0 else None
-    carried = Carried(icc=_profile(source.file), dpi=dpi, format="BMP")
+    carried = Carried(icc=_profile(source.file), format="BMP", **resolution(across, down, "inch"))
     frame = Frame(samples=Streamed(shape, np.dtype(np.uint8), whole), **vars(carried))
-    return Picture(format="BMP", path=source.path, decode=lambda: (frame,))
+    return Picture.of(frame, path=source.path)
 
 
 def _profile(file: IO[bytes]) -> bytes | None:
@@ -83,22 +81,15 @@ def _write(picture: Picture, file: IO[bytes], _saving: Saving) -> None:
     file.write(profile)
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return head.startswith(b"BM")
-
-
 FORMAT = Format(
     name="BMP",
     suffixes=(".bmp", ".dib"),
     unwritten=(".dib",),
-    begins=_begins,
-    holds=Holds(
-        depths=(8,),
-        carried=frozenset({"icc", "dpi"}),
-        units=("inch",),
-        longest_side=2**31 - 1,
-        models=("palette",),
-    ),
+    begins=lambda head, _: head.startswith(b"BM"),
+    depths=(8,),
+    carried=frozenset({"icc", "dpi"}),
+    units=("inch",),
+    models=("palette",),
     open=_open,
     write=_write,
 )

@@ -7,7 +7,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import GifImagePlugin, Image
 
 from pellucid.errors import ImageError
-from pellucid.imaging.carried import Carried, Native, Text, behind
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.carried import Gathered, Native, Text, behind
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.formats.layers import Layer, animated
 from pellucid.imaging.picture import Frame, Picture, Timing
 from pellucid.imaging.rows import Streamed, rows_at_once
@@ -76,7 +75,7 @@ class _Stored:
         return Streamed((height, width, channels + 1), colours.dtype, rows)
 
 
-class _Found:
+class _Found(Gathered):
     """What the blocks of a file tell; nothing is decoded.
 
     Raises:
@@ -84,12 +83,9 @@ class _Found:
     """
 
     def __init__(self, data: mmap.mmap) -> None:
+        super().__init__("GIF")
         self.frames: list[_Stored] = []
         self.plays, self.ended = 1, False
-        self.xmp: bytes | None = None
-        self.icc: bytes | None = None
-        self.text: list[Text] = []
-        self.native: list[Native] = []
         self._control = bytes(4)
         self._data = data
         try:
@@ -100,7 +96,7 @@ class _Found:
                 place = self._frame(place + 1) if data[place] == _IMAGE else self._extension(place + 2, data[place + 1])
             # what is no block ends a picture, as it does in browsers
             self.ended = place < len(data)
-            self.left_out = behind(data[place + 1 : place + 2**16], len(data) - place - 1)
+            self.left_out += behind(data[place + 1 : place + 2**16], len(data) - place - 1)
         except (IndexError, struct.error):
             raise ImageError(f"is damaged or cut short (behind frame {len(self.frames)})") from None
 
@@ -152,18 +148,13 @@ class _Found:
             (repeats,) = struct.unpack_from("<xH", parts[1])
             self.plays = repeats + 1 if repeats else 0
         elif kind == _XMP:
-            self.xmp = self._data[places[0][1] : max(end - len(_XMP_TAIL), places[0][1])] or None
+            self.told["xmp"] = self._data[places[0][1] : max(end - len(_XMP_TAIL), places[0][1])]
         elif kind == _ICC:
-            self.icc = b"".join(parts[1:]) or None
+            self.told["icc"] = b"".join(parts[1:])
         else:
             name = f"{kind.decode('latin-1').strip()} extension"
             self.native.append(Native("GIF", name, kind, self._data[places[0][1] : end] if places else b"\0"))
         return end
-
-    def carried(self) -> Carried:
-        """As the file has it."""
-        text, native = tuple(self.text), tuple(self.native)
-        return Carried(icc=self.icc, xmp=self.xmp, text=text, native=native, left_out=self.left_out, format="GIF")
 
 
 def _open(source: Source) -> Picture:
@@ -274,25 +265,19 @@ def _indexed(frame: Frame, with_transparency: bool, said: set[str]) -> tuple[Ima
     return image, transparency
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return head.startswith(b"GIF8")
-
-
 FORMAT = Format(
     name="GIF",
     suffixes=(".gif",),
-    begins=_begins,
-    holds=Holds(
-        depths=(8,),
-        alpha=True,
-        half_transparent=False,
-        carried=frozenset({"icc", "xmp", "text"}),
-        comments_only=True,
-        frames="animation",
-        timing=_timing,
-        longest_side=65535,
-        models=("palette",),
-    ),
+    begins=lambda head, _: head.startswith(b"GIF8"),
+    depths=(8,),
+    alpha=True,
+    half_transparent=False,
+    carried=frozenset({"icc", "xmp", "text"}),
+    comments_only=True,
+    frames="animation",
+    timing=_timing,
+    longest_side=65535,
+    models=("palette",),
     open=_open,
     write=_write,
 )

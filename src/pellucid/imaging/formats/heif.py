@@ -4,7 +4,6 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from pellucid.errors import MissingExtraError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging.carried import Carried, Cicp, Native
 from pellucid.imaging.formats.boxes import Container, Item, with_properties
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.rows import Streamed
@@ -99,7 +98,7 @@ def told(source: Source, format: str) -> Told:
         bits=bits if bits > 8 else None,
     )
     return Told(
-        carried=carried.upright(orientation, (width, height)).without_claims(),
+        carried=carried.upright(orientation, (width, height)),
         orientation=orientation,
         size=(width, height),
         cropped=bool(shown.values(b"clap")),
@@ -244,7 +243,7 @@ def _open(source: Source) -> Picture:
 
     dtype = np.dtype(np.uint16 if known.bits > 8 else np.uint8)
     frame = Frame(samples=Streamed(shape, dtype, decoded), **vars(known.carried))
-    return Picture(format="HEIF", path=source.path if known.orientation == 1 else None, decode=lambda: (frame,))
+    return Picture.of(frame, path=source.path if known.orientation == 1 else None)
 
 
 def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
@@ -270,22 +269,15 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     file.write(finished(frame, encode, options["matrix_coefficients"]))
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return not brands(head).isdisjoint(_BRANDS)
-
-
-HOLDS = Holds(
+FORMAT = Format(
+    name="HEIF",
+    suffixes=(".heic", ".heif", ".hif"),
+    begins=lambda head, _: not brands(head).isdisjoint(_BRANDS),
     depths=(8, 10, 12),
     alpha=True,
     carried=frozenset({"exif", "icc", "cicp", "xmp"}),
     units=("none",),
     longest_side=LONGEST_SIDE,
-)
-FORMAT = Format(
-    name="HEIF",
-    suffixes=(".heic", ".heif", ".hif"),
-    begins=_begins,
-    holds=HOLDS,
     open=_open,
     write=_write,
     require=require,

@@ -8,25 +8,23 @@ import re
 import shutil
 import struct
 from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import IO, Any
 
+import pyvips
 from PIL import Image
 
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging import iptc as iptc_of
 from pellucid.imaging import xmp as xmp_of
-from pellucid.imaging.carried import Carried, JpegSettings, Native, Text, behind, orientation_of
+from pellucid.imaging.carried import Carried, Gathered, JpegSettings, Native, Text, behind, resolution
 from pellucid.imaging.color import converted, srgb_profile
 from pellucid.imaging.encode import encoded
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.source import Source, of_bytes, quiet_pillow
-
-if TYPE_CHECKING:
-    import pyvips
 
 _log = logging.getLogger(__name__)
 
@@ -47,44 +45,30 @@ _LUMINANCE = (16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55)
 
 
 def _open(source: Source) -> Picture:
-    import pyvips
-
     with mmap.mmap(source.file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         found = _Found(data)
     refuse_huge(found.width, found.height, source.max_pixels)
     with quiet_pillow():
         settings = JpegSettings.of(Image.open(source.file, formats=("JPEG",)))
-    is_cmyk = found.bands == 4
-    carried = found.carried()
-    orientation = orientation_of(carried.exif, carried.xmp)
-    carried = carried.upright(orientation, (found.width, found.height)).without_claims()
+    carried = replace(found.carried(), jpeg=settings)
     load = pyvips.Image.jpegload_source
     if not found.ended:
         load = of_bytes(pyvips.Image.jpegload_buffer, _ended(source.path.read_bytes()))
         _log.warning("%s: lacks its end marker", source.path)
-    samples = source.streamed(load, orientation=orientation, convert=converted)
-    fields: dict[str, Any] = vars(carried) | {"format": "JPEG", "jpeg": settings}
-    if is_cmyk:
-        fields |= {"icc": srgb_profile(), "exif": carried.exif and exif_of.in_srgb(carried.exif)}
-    frame = Frame(samples=samples, **fields)
-    return Picture(format="JPEG", path=source.path if orientation == 1 else None, decode=lambda: (frame,))
+    return source.picture(load, carried, convert=converted)
 
 
-class _Found:
+class _Found(Gathered):
     """What the segments of a file tell, behind the pixels as well as before them."""
 
     def __init__(self, data: mmap.mmap) -> None:
+        super().__init__("JPEG")
         self.width = self.height = self.bands = 0
         self.ended = False
         self.resolution: tuple[float, float, int] | None = None  # with JFIF's number of the unit
-        self.exif: bytes | None = None
-        self.xmp: bytes | None = None
         self.more_xmp: dict[int, bytes] = {}
         self.profile: dict[int, bytes] = {}
         self.photoshop = b""
-        self.text: list[Text] = []
-        self.native: list[Native] = []
-        self.left_out: list[str] = []
         for marker, start, end in _segments(data):
             if marker == _EOI:
                 self.ended = True
@@ -105,9 +89,9 @@ class _Found:
             unit, across, down = struct.unpack_from(">BHH", payload, 7)
             self.resolution = (across, down, unit)
         elif payload.startswith(exif_of.PREFIX):
-            self.exif = self.exif or payload
+            self.told.setdefault("exif", payload)
         elif payload.startswith(_XMP):
-            self.xmp = payload[len(_XMP) :]
+            self.told["xmp"] = payload[len(_XMP) :]
         elif payload.startswith(_MORE_XMP):
             (place,) = struct.unpack_from(">I", payload, len(_MORE_XMP) + 36)
             self.more_xmp[place] = payload[len(_MORE_XMP) + 40 :]
@@ -127,7 +111,7 @@ class _Found:
         """What lies behind the end: further pictures, a film, or padding."""
         if not start.strip(b"\0\xff"):
             return
-        if b"hdrgm:" in (self.xmp or b"") or b"hdrgm:" in start or b"HDRGainMap" in start:
+        if b"hdrgm:" in self.told.get("xmp", b"") or b"hdrgm:" in start or b"HDRGainMap" in start:
             self.left_out.append("gain map")
         elif b"\xff\xd8\xff" in start:
             self.left_out.append("further pictures")
@@ -135,34 +119,25 @@ class _Found:
             self.left_out += behind(start, size)
 
     def carried(self) -> Carried:
-        """As the file has it."""
+        """As the file has it; in sRGB where it is CMYK, as which it is not kept."""
         others = iptc_of.others(self.photoshop)
-        resources = [_PHOTOSHOP + part for part in _parts(others, _SEGMENT - len(_PHOTOSHOP)) if part]
-        native = [Native("JPEG", "Photoshop resources", bytes((_APP13,)), part) for part in resources]
-        parts = b"".join(self.profile[number] for number in sorted(self.profile)) or None
-        dpi, aspect, unit = None, None, "inch"
+        for part in _parts(others, _SEGMENT - len(_PHOTOSHOP)) if others else ():
+            self.native.append(Native("JPEG", "Photoshop resources", bytes((_APP13,)), _PHOTOSHOP + part))
+        exif, more = self.told.get("exif"), b"".join(self.more_xmp[place] for place in sorted(self.more_xmp))
         told = self.resolution if self.resolution and self.resolution[2] in (1, 2) else None
-        if told is None and self.exif:
-            told = exif_of.resolution(self.exif)
+        if told is None and exif:
+            told = exif_of.resolution(exif)
             told = told and (*told[:2], told[2] - 1)
         across, down, number = told or self.resolution or (0, 0, 0)
-        if number in (1, 2) and across and down:
-            factor, unit = (1, "inch") if number == 1 else (2.54, "cm")
-            dpi = (round(across * factor, 1), round(down * factor, 1))
-        elif across != down and across and down:
-            aspect = (across, down)
-        return Carried(
-            exif=self.exif,
-            icc=parts,
-            xmp=xmp_of.merged(self.xmp, b"".join(self.more_xmp[place] for place in sorted(self.more_xmp))),
-            iptc=iptc_of.records(self.photoshop),
-            text=tuple(self.text),
-            dpi=dpi,
-            unit=unit,
-            aspect=aspect,
-            native=(*self.native, *native),
-            left_out=tuple(dict.fromkeys(self.left_out)),
-        )
+        self.told |= resolution(across, down, {1: "inch", 2: "cm"}.get(number))
+        self.told |= {
+            "icc": b"".join(self.profile[number] for number in sorted(self.profile)),
+            "xmp": xmp_of.merged(self.told.get("xmp"), more),
+            "iptc": iptc_of.records(self.photoshop),
+        }
+        if self.bands == 4:
+            self.told |= {"icc": srgb_profile(), "exif": exif and exif_of.in_srgb(exif)}
+        return super().carried()
 
 
 def _segments(data: mmap.mmap) -> Iterator[tuple[int, int, int]]:
@@ -187,8 +162,6 @@ def _ended(data: bytes) -> bytes:
     Raises:
         ImageError: It lacks more: what comes next changes the picture.
     """
-    import pyvips
-
     one, other = (
         pyvips.Image.jpegload_buffer(data + more + bytes((0xFF, _EOI)), access="sequential")
         for more in (b"", b"\x55" * 2**16)
@@ -204,7 +177,7 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     fits = frame.jpeg is not None and frame.jpeg.channels == frame.channels
     quality = saving.quality or max(DEFAULT_QUALITY, quality_of(frame.jpeg) if frame.jpeg and fits else 0)
 
-    def save(image: "pyvips.Image", target: "pyvips.Target") -> None:
+    def save(image: pyvips.Image, target: pyvips.Target) -> None:
         image.jpegsave_target(target, Q=quality, subsample_mode="off", keep=0)
 
     with encoded(frame, save, file) as bare:
@@ -263,24 +236,18 @@ def _parts(data: bytes, size: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)] or [b""]
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return head.startswith(b"\xff\xd8\xff")
-
-
 FORMAT = Format(
     name="JPEG",
     suffixes=(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     unwritten=(".mpo",),
-    begins=_begins,
-    holds=Holds(
-        depths=(8,),
-        carried=frozenset({"exif", "icc", "xmp", "iptc", "text", "dpi"}),
-        longest={"exif": _SEGMENT, "icc": 255 * 65000},
-        comments_only=True,
-        units=("inch", "cm", "none"),
-        longest_side=65535,
-        models=("CMYK",),
-    ),
+    begins=lambda head, _: head.startswith(b"\xff\xd8\xff"),
+    depths=(8,),
+    carried=frozenset({"exif", "icc", "xmp", "iptc", "text", "dpi"}),
+    longest={"exif": _SEGMENT, "icc": 255 * 65000},
+    comments_only=True,
+    units=("inch", "cm", "none"),
+    longest_side=65535,
+    models=("CMYK",),
     open=_open,
     write=_write,
     lossy=True,

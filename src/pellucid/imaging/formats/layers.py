@@ -70,7 +70,7 @@ def animated(
     for width, height in (size, *((layer.width, layer.height) for layer in layers)):
         refuse_huge(width, height, source.max_pixels)
     orientation = orientation_of(carried.exif, carried.xmp)
-    fields = vars(carried.upright(orientation, size).without_claims())
+    fields = vars(carried.upright(orientation, size))
     transparent = transparent or _show_through(layers, *size)
 
     def frames() -> Iterator[Frame]:

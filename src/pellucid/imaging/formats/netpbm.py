@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 from typing import IO, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from pellucid.errors import ImageError
 from pellucid.imaging.carried import Carried, Native, Text
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.rows import Streamed, rows_at_once
@@ -73,7 +74,7 @@ def _open(source: Source) -> Picture:
         bits={1023: 10, 4095: 12}.get(highest),
     )
     frame = Frame(samples=Streamed(shape, scale.dtype, rows), **vars(carried))
-    return Picture(format=name, path=source.path, decode=lambda: (frame,))
+    return Picture.of(frame, path=source.path)
 
 
 def _bytes(file: IO[bytes], shape: tuple[int, int, int], highest: int, kind: int) -> Iterator[NDArray[Any]]:
@@ -121,23 +122,22 @@ def _numbers(digits: bytes) -> NDArray[np.uint32]:
         raise ImageError("is damaged (a value is no number)") from None
 
 
-def _write_plain(picture: Picture, file: IO[bytes], _saving: Saving) -> None:
+def _write(picture: Picture, file: IO[bytes], _saving: Saving, *, pam: bool) -> None:
     frame = picture.first()
-    highest = _highest(frame)
-    file.write(b"P5\n" if frame.channels == 1 else b"P6\n")
-    _write_comments(frame, file)
-    file.write(b"%d %d\n%d\n" % (frame.width, frame.height, highest))
-    _write_samples(frame, file, highest)
-
-
-def _write_pam(picture: Picture, file: IO[bytes], _saving: Saving) -> None:
-    frame = picture.first()
-    highest, bands = _highest(frame), frame.samples.shape[2]
-    file.write(b"P7\n")
-    _write_comments(frame, file)
-    fields = frame.width, frame.height, bands, highest, _KINDS[bands]
-    file.write(b"WIDTH %d\nHEIGHT %d\nDEPTH %d\nMAXVAL %d\nTUPLTYPE %s\nENDHDR\n" % fields)
-    _write_samples(frame, file, highest)
+    highest, bands, top = _highest(frame), frame.samples.shape[2], np.iinfo(frame.dtype).max
+    file.write(b"P7\n" if pam else b"P5\n" if frame.channels == 1 else b"P6\n")
+    for text in frame.text:
+        for line in text.value.encode(errors="surrogateescape").splitlines() or [b""]:
+            file.write(b"# " + line + b"\n")
+    if pam:
+        fields = frame.width, frame.height, bands, highest, _KINDS[bands]
+        file.write(b"WIDTH %d\nHEIGHT %d\nDEPTH %d\nMAXVAL %d\nTUPLTYPE %s\nENDHDR\n" % fields)
+    else:
+        file.write(b"%d %d\n%d\n" % (frame.width, frame.height, highest))
+    for strip in frame.strips():
+        if highest != top:
+            strip = np.rint(strip * np.float32(highest / top)).astype(frame.dtype)
+        file.write(np.ascontiguousarray(strip.astype(frame.dtype.newbyteorder(">"), copy=False)).data)
 
 
 def _highest(frame: Frame) -> int:
@@ -147,38 +147,22 @@ def _highest(frame: Frame) -> int:
     return told if (told > 255) == (top > 255) else top
 
 
-def _write_comments(frame: Frame, file: IO[bytes]) -> None:
-    for text in frame.text:
-        for line in text.value.encode(errors="surrogateescape").splitlines() or [b""]:
-            file.write(b"# " + line + b"\n")
-
-
-def _write_samples(frame: Frame, file: IO[bytes], highest: int) -> None:
-    top = np.iinfo(frame.dtype).max
-    for strip in frame.strips():
-        if highest != top:
-            strip = np.rint(strip * np.float32(highest / top)).astype(frame.dtype)
-        file.write(np.ascontiguousarray(strip.astype(frame.dtype.newbyteorder(">"), copy=False)).data)
-
-
-def _begins(head: bytes, _path: Path) -> bool:
-    return head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()
-
-
-def _begins_pam(head: bytes, _path: Path) -> bool:
-    return head.startswith(b"P7\n")
-
-
-_HOLDS = dict[str, Any](depths=(8, 16), carried=frozenset({"text"}), comments_only=True)
 FORMAT = Format(
     name="PPM",
     suffixes=(".ppm", ".pgm", ".pbm", ".pnm"),
     unwritten=(".pbm",),
-    begins=_begins,
-    holds=Holds(**_HOLDS),
+    begins=lambda head, _: head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace(),
+    depths=(8, 16),
+    carried=frozenset({"text"}),
+    comments_only=True,
     open=_open,
-    write=_write_plain,
+    write=partial(_write, pam=False),
 )
-PAM = Format(
-    name="PAM", suffixes=(".pam",), begins=_begins_pam, holds=Holds(**_HOLDS, alpha=True), open=_open, write=_write_pam
+PAM = replace(
+    FORMAT,
+    name="PAM",
+    suffixes=(".pam",),
+    begins=lambda head, _: head.startswith(b"P7\n"),
+    alpha=True,
+    write=partial(_write, pam=True),
 )

@@ -9,11 +9,11 @@ from typing import IO
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging import iptc as iptc_of
-from pellucid.imaging.carried import Carried, Cicp, Native, Text, behind
+from pellucid.imaging.carried import Cicp, Gathered, Native, Text, behind, resolution
 from pellucid.imaging.encode import SIGNATURE
 from pellucid.imaging.picture import Frame
 
-_XMP, _EXIF_HEAD, _XMP_HEAD = "XML:com.adobe.xmp", b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+_XMP, _XMP_HEAD = "XML:com.adobe.xmp", b"http://ns.adobe.com/xap/1.0/\0"
 _PROFILES = "Raw profile type "
 _MOST_TEXT = 2**26  # bytes that a few bytes may unpack to
 _READ = frozenset({b"IHDR", b"acTL", b"iCCP", b"pHYs", b"eXIf", b"cICP", b"tEXt", b"zTXt", b"iTXt"})
@@ -29,24 +29,26 @@ _NATIVE = {
     b"sTER": "stereo layout",
     b"mDCV": "mastering display",
     b"cLLI": "light levels",
+    b"sBIT": "significant bits",
+    b"bKGD": "background colour",
 }
-# Of the pixels and their palette, of the bits that counted before, or of the file as it was: nothing to miss
-_OF_SAMPLES = frozenset(b"PLTE IDAT IEND tRNS sBIT hIST sPLT bKGD fcTL fdAT iDOT".split())
-_NAMES = {b"caBX": "content credentials", b"dSIG": "signature"}
+# Of the pixels and their palette, or of the file as it was: nothing to miss
+_OF_SAMPLES = frozenset(b"PLTE IDAT IEND tRNS fcTL fdAT iDOT".split())
+_NAMES = {
+    b"caBX": "content credentials",
+    b"dSIG": "signature",
+    b"hIST": "palette's histogram",
+    b"sPLT": "suggested palette",
+}
 _LIKE_SRGB = {b"gAMA": (45455,), b"cHRM": (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)}
 
 
-class Found:
+class Found(Gathered):
     """What the chunks of a file tell, behind the pixels as well as before them."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.exif = self.icc = self.xmp = self.iptc = None
-        self.cicp: Cicp | None = None
-        self.resolution: tuple[int, int, int] | None = None
-        self.text: list[Text] = []
-        self.native: list[Native] = []
+        super().__init__("PNG")
         self.is_animated = False
-        left_out: dict[str, None] = {}  # each once
         head = b""
         for name, size in chunks(file):
             # unknown ones that are safe to copy have a small fourth letter, as these have a small first one
@@ -54,16 +56,17 @@ class Found:
                 data = file.read(size)
                 if name == b"IHDR":
                     head = data
+                elif name == b"bKGD" and (len(data) == 1 or head[8:9] < b"\x08"):  # of a palette, or of few bits
+                    self.left_out.append(_NATIVE[name])
                 elif name == b"acTL":
                     self.is_animated = True
                 else:
                     self._take(name, data)
             elif name not in _OF_SAMPLES and name.isalpha():  # unsafe to copy, as it depends on pixels
-                left_out[_NAMES.get(name, f"{name.decode()} chunk")] = None
+                self.left_out.append(_NAMES.get(name, f"{name.decode()} chunk"))
             if name == b"IEND":
                 end = file.seek(size + 4, SEEK_CUR)
-                left_out |= dict.fromkeys(behind(file.read(2**16), file.seek(0, SEEK_END) - end))
-        self.left_out = tuple(left_out)
+                self.left_out += behind(file.read(2**16), file.seek(0, SEEK_END) - end)
         if len(head) != 13:
             raise ImageError("is a PNG with a damaged header")
         self.width, self.height = struct.unpack_from(">II", head)
@@ -72,13 +75,14 @@ class Found:
         try:
             match name:
                 case b"iCCP":
-                    self.icc = _unpacked(data[data.index(b"\0") + 2 :])
+                    self.told["icc"] = _unpacked(data[data.index(b"\0") + 2 :])
                 case b"pHYs":
-                    self.resolution = struct.unpack(">IIB", data)
+                    across, down, metres = struct.unpack(">IIB", data)
+                    self.told |= resolution(across, down, "metre" if metres else None)
                 case b"eXIf":
-                    self.exif = exif_of.PREFIX + data.removeprefix(exif_of.PREFIX)
+                    self.told["exif"] = exif_of.PREFIX + data.removeprefix(exif_of.PREFIX)
                 case b"cICP":
-                    self.cicp = Cicp(*data[:3], full_range=bool(data[3]))
+                    self.told["cicp"] = Cicp(*data[:3], full_range=bool(data[3]))
                 case b"tEXt" | b"zTXt" | b"iTXt":
                     self._take_text(_text(name, data))
                 case _:
@@ -90,38 +94,20 @@ class Found:
         """A remark, or what ImageMagick and others store as one for want of a chunk."""
         kind = text.keyword.removeprefix(_PROFILES)
         if text.keyword == _XMP:
-            self.xmp = text.value.encode(errors="surrogateescape")
+            self.told["xmp"] = _utf8(text.value)
         elif text.keyword == kind:
             self.text.append(text)
         else:
             data = bytes.fromhex("".join(text.value.split("\n")[3:]))
             if kind in ("icc", "icm"):
-                self.icc = self.icc or data
+                name = "icc"
             elif kind in ("iptc", "8bim"):
-                self.iptc = self.iptc or (iptc_of.records(data) if b"8BIM" in data else data)
+                name, data = "iptc", iptc_of.records(data) if b"8BIM" in data else data
             elif data.startswith(_XMP_HEAD) or kind == "xmp":
-                self.xmp = self.xmp or data.removeprefix(_XMP_HEAD)
+                name, data = "xmp", data.removeprefix(_XMP_HEAD)
             else:
-                self.exif = self.exif or exif_of.PREFIX + data.removeprefix(_EXIF_HEAD)
-
-    def carried(self) -> Carried:
-        """As the file has it."""
-        across, down, metres = self.resolution or (0, 0, 0)
-        # whole pixels per metre: 300 dpi comes back as 299.9994
-        dpi = (round(across * 0.0254, 1), round(down * 0.0254, 1)) if metres and across and down else None
-        return Carried(
-            exif=self.exif,
-            icc=self.icc,
-            cicp=self.cicp,
-            xmp=self.xmp or None,
-            iptc=self.iptc or None,
-            text=tuple(self.text),
-            dpi=dpi,
-            aspect=(across, down) if not metres and across != down and across and down else None,
-            native=tuple(self.native),
-            left_out=self.left_out,
-            format="PNG",
-        )
+                name, data = "exif", exif_of.PREFIX + data.removeprefix(exif_of.PREFIX)
+            self.told[name] = self.told.get(name) or data
 
 
 def _name(name: bytes, data: bytes) -> str:
@@ -155,7 +141,12 @@ def described(frame: Frame) -> Iterator[tuple[bytes, bytes]]:
         yield b"cICP", bytes((frame.cicp.primaries, frame.cicp.transfer, 0, frame.cicp.full_range))
     if frame.icc is not None:
         yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(frame.icc)
-    yield from ((part.key, part.data) for part in frame.native)
+    bands, full = frame.samples.shape[2], bytes((8 * frame.dtype.itemsize,))
+    for part in frame.native:
+        if part.key == b"sBIT":  # transparency that was a chunk is a band now, of which every bit counts
+            yield part.key, part.data.ljust(bands, full)[:bands]
+        elif part.key != b"bKGD" or len(part.data) == 2 * frame.channels:
+            yield part.key, part.data
     if frame.dpi is not None:
         yield b"pHYs", struct.pack(">IIB", *(round(dpi / 0.0254) for dpi in frame.dpi), 1)
     elif frame.aspect is not None:
@@ -179,14 +170,11 @@ def _text_chunk(text: Text) -> tuple[bytes, bytes]:
         try:
             return b"tEXt", keyword + b"\0" + text.value.encode("latin-1")
         except UnicodeEncodeError:  # beyond Latin-1
-            if not _is_utf8(text.value):  # as a JPEG's comment may be, and Latin-1 is likely
+            # no UTF-8, as a JPEG's comment may be: Latin-1 is likely
+            if any("\udc80" <= each <= "\udcff" for each in text.value):
                 return b"tEXt", keyword + b"\0" + _utf8(text.value)
     parts = (keyword, b"\0\0" + text.language.encode(), text.translated.encode(), _utf8(text.value))
     return b"iTXt", b"\0".join(parts)
-
-
-def _is_utf8(value: str) -> bool:
-    return not any("\udc80" <= each <= "\udcff" for each in value)
 
 
 def _utf8(value: str) -> bytes:

@@ -4,7 +4,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from PIL import Image
@@ -13,11 +12,11 @@ from pellucid.errors import ImageError, MissingExtraError
 from pellucid.imaging.carried import Carried, orientation_of
 from pellucid.imaging.color import srgb_profile
 from pellucid.imaging.formats import tiff_tags as tags_of
-from pellucid.imaging.formats.format import Format, Holds
-from pellucid.imaging.formats.tiff_tags import MAGIC, Tags
+from pellucid.imaging.formats.format import Format
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.source import Source, quiet_pillow
+from pellucid.imaging.tags import MAGIC, Tags
 
 # fmt: off
 SUFFIXES = (
@@ -26,15 +25,7 @@ SUFFIXES = (
 )
 # fmt: on
 _MAGIC = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"II\x1a\0\0\0HEAPCCDR", b"FOVb", b"\0MRM")
-_TIFF_LIKE = (b"II", b"MM")
 _SRGB_CURVE = (2.4, 12.92)
-
-
-def _begins(head: bytes, path: Path) -> bool:
-    """Tell by the first bytes, or by the name where these are a TIFF's, in which most cameras wrap theirs."""
-    if head.startswith(_MAGIC) or head[4:12] == b"ftypcrx ":
-        return True
-    return path.suffix.lower() in SUFFIXES and head.startswith(_TIFF_LIKE)
 
 
 def _open(source: Source) -> Picture:
@@ -67,7 +58,7 @@ def _developed(file: IO[bytes], max_pixels: int) -> Frame:
     except rawpy.LibRawError as error:  # pyright: ignore
         reason = " ".join(str(error).replace("b'", "").replace("'", "").split())
         raise ImageError(f"is a camera raw file that cannot be developed ({reason})") from None
-    carried = carried.upright(orientation_of(carried.exif, carried.xmp), size).without_claims()
+    carried = carried.upright(orientation_of(carried.exif, carried.xmp), size)
     return Frame(samples=developed, **vars(replace(carried, icc=srgb_profile(), format="RAW")))
 
 
@@ -107,8 +98,14 @@ FORMAT = Format(
     name="RAW",
     suffixes=SUFFIXES,
     unwritten=SUFFIXES,
-    begins=_begins,
-    holds=Holds(depths=(16,), carried=frozenset({"exif", "xmp", "iptc"})),
+    # most cameras wrap theirs in a TIFF, so that the name must tell
+    begins=lambda head, path: (
+        head.startswith(_MAGIC)
+        or head[4:12] == b"ftypcrx "
+        or (head.startswith((b"II", b"MM")) and path.suffix.lower() in SUFFIXES)
+    ),
+    depths=(16,),
+    carried=frozenset({"exif", "xmp", "iptc"}),
     open=_open,
     require=_require,
 )

@@ -5,42 +5,28 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
+
+import pyvips
 
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
 from pellucid.imaging import iptc as iptc_of
-from pellucid.imaging.carried import Carried, Native, orientation_of
+from pellucid.imaging.carried import Carried, orientation_of, resolution
 from pellucid.imaging.color import converted, from_lab, from_ycbcr, srgb_profile, unpremultiplied
 from pellucid.imaging.formats import tiff_tags as tags_of
-from pellucid.imaging.formats.format import Format, Holds
-from pellucid.imaging.formats.tiff_page import (
-    CMYK,
-    CONVERTED,
-    FLOATS,
-    LAB,
-    MASK,
-    PALETTE,
-    SIGNED,
-    UNSIGNED,
-    Page,
-    refuse_odd,
-)
+from pellucid.imaging.formats.format import Format
+from pellucid.imaging.formats.tiff_page import CONVERTED, FLOATS, MASK, SIGNED, UNSIGNED, Page, refuse_odd
 from pellucid.imaging.formats.tiff_restated import Restated
-from pellucid.imaging.formats.tiff_tags import MAGIC, Tags
 from pellucid.imaging.formats.tiff_write import COMPRESSIONS, write
 from pellucid.imaging.limits import refuse_huge
 from pellucid.imaging.picture import Frame, Picture
 from pellucid.imaging.source import Source
-
-if TYPE_CHECKING:
-    import pyvips
+from pellucid.imaging.tags import MAGIC, Tags, swapped
 
 _MOST_PAGES = 10_000
 _DNG_VERSION = 50706
 _IPTC_MARK = b"\x1c"
-_INCH, _CENTIMETRE = 2, 3
 
 
 def _open(source: Source) -> Picture:
@@ -90,19 +76,17 @@ def _pages(file: IO[bytes]) -> list[Page]:
 
 
 def _frame(source: Source, page: Page, beside: tuple[str, ...]) -> Frame:
-    import pyvips
-
     carried, orientation = _carried(page), _orientation(page.tags)
     placed = [part for part in carried.native if orientation != 1 and tags_of.tag_of(part)[0] in tags_of.PLACED]
     carried = replace(
-        carried.upright(orientation, page.size).without_claims(),
+        carried.upright(orientation, page.size),
         native=tuple(part for part in carried.native if part not in placed),
         left_out=tuple(dict.fromkeys((*carried.left_out, *beside, *(part.name for part in placed)))),
     )
 
     sources: list[object] = []
 
-    def load(stream: "pyvips.Source", **options: Any) -> "pyvips.Image":
+    def load(stream: pyvips.Source, **options: Any) -> pyvips.Image:
         if not page.is_restated:
             return pyvips.Image.tiffload_source(stream, page=page.index, **options)
         # opened anew, as the samples may be asked for when the page's own file is closed
@@ -121,12 +105,12 @@ def _frame(source: Source, page: Page, beside: tuple[str, ...]) -> Frame:
     return Frame(samples=samples, **vars(carried))
 
 
-def _colours(image: "pyvips.Image", page: Page, weights: tuple[float, ...]) -> "pyvips.Image":
+def _colours(image: pyvips.Image, page: Page, weights: tuple[float, ...]) -> pyvips.Image:
     """Grey or RGB, and alpha if there is any, which is not premultiplied, of what libvips decodes.
 
     Weights are those of red, green and blue in luminance, where they are told.
     """
-    if page.model == PALETTE:
+    if page.model == tags_of.PALETTE:
         return image
     colours: Any = image.extract_band(0, n=page.colours) if image.bands > page.colours else image
     if str(image.format) in ("char", "short", "int", "uint"):
@@ -134,9 +118,9 @@ def _colours(image: "pyvips.Image", page: Page, weights: tuple[float, ...]) -> "
     alpha: Any = None if page.alpha is None else image.extract_band(page.alpha).cast(colours.format)
     if page.premultiplied:
         colours = unpremultiplied(colours, alpha)
-    if page.model == CMYK:
+    if page.model == tags_of.CMYK:
         colours = converted(colours.copy(interpretation="cmyk"))
-    elif page.model == LAB:
+    elif page.model == tags_of.LAB:
         colours = from_lab(colours)
     elif page.is_raw_ycbcr:
         colours = from_ycbcr(colours, *weights)
@@ -156,41 +140,29 @@ def _carried(page: Page) -> Carried:
     if page.model in CONVERTED:
         exif, icc = exif and exif_of.in_srgb(exif), srgb_profile()
     native = [part for part in tags_of.natives(tags) if white or tags_of.tag_of(part)[0] not in tags_of.WHITES]
-    left_out = list(tags_of.left_out(tags))
+    left_out = [name for tag, name in tags_of.LEFT_OUT.items() if tag in tags.places]
     if page.bands > page.colours + (page.alpha is not None):
         left_out.append("extra samples")
-    dpi, aspect, unit = None, None, "inch"
     across, down = ((*tags.numbers(tag), 0.0)[0] for tag in (tags_of.X_RESOLUTION, tags_of.Y_RESOLUTION))
-    if across > 0 and down > 0:
-        told = tags.whole(tags_of.RESOLUTION_UNIT, _INCH)
-        if told in (_INCH, _CENTIMETRE):
-            factor, unit = (2.54, "cm") if told == _CENTIMETRE else (1, "inch")
-            dpi = (across * factor, down * factor)
-        elif across != down:
-            aspect = (across, down)
-        else:
-            native += _square(tags)
+    number = tags.whole(tags_of.RESOLUTION_UNIT, tags_of.INCH)
+    units = {tags_of.INCH: "inch", tags_of.CENTIMETRE: "cm"}
+    density = resolution(across, down, units.get(number), digits=99)
+    if across > 0 and down > 0 and not density:
+        # no unit, and the same both ways: it tells no reader anything, and stays as it is
+        told = (tags_of.X_RESOLUTION, tags_of.Y_RESOLUTION, tags_of.RESOLUTION_UNIT)
+        native += [tags_of.native(tag, entry, "") for tag in told if (entry := tags.entry(tag))]
     return Carried(
         exif=exif,
         icc=icc,
         xmp=tags.data(tags_of.XMP),
         iptc=_iptc(tags),
-        dpi=dpi,
-        unit=unit,
-        aspect=aspect,
         native=tuple(native),
         left_out=tuple(left_out),
         format="TIFF",
         white=white,
         no_data=no_data,
+        **density,
     )
-
-
-def _square(tags: Tags) -> Iterator[Native]:
-    """A resolution without a unit that is the same both ways, which tells no reader anything, and stays as it is."""
-    for tag in (tags_of.X_RESOLUTION, tags_of.Y_RESOLUTION, tags_of.RESOLUTION_UNIT):
-        if (entry := tags.entry(tag)) is not None:
-            yield tags_of.native(tag, entry, "")
 
 
 def _white(page: Page) -> float | None:
@@ -213,26 +185,20 @@ def _iptc(tags: Tags) -> bytes | None:
     entry = tags.entry(tags_of.IPTC)
     if entry is None:
         return iptc_of.records(tags.data(tags_of.PHOTOSHOP) or b"")
-    ways = (entry.data, tags_of.swapped(entry.data, entry.kind))
+    ways = (entry.data, swapped(entry.data, entry.kind))
     return next((records for records in ways if records.startswith(_IPTC_MARK)), None)
-
-
-def _begins(head: bytes, _path: Path) -> bool:
-    return head[:4] in MAGIC
 
 
 FORMAT = Format(
     name="TIFF",
     suffixes=(".tif", ".tiff"),
-    begins=_begins,
-    holds=Holds(
-        depths=(8, 16, 32),
-        alpha=True,
-        carried=frozenset({"exif", "icc", "xmp", "iptc", "dpi"}),
-        units=("inch", "cm", "none"),
-        frames="pages",
-        models=("CMYK", "LAB", "YCbCr", "palette"),
-    ),
+    begins=lambda head, _: head[:4] in MAGIC,
+    depths=(8, 16, 32),
+    alpha=True,
+    carried=frozenset({"exif", "icc", "xmp", "iptc", "dpi"}),
+    units=("inch", "cm", "none"),
+    frames="pages",
+    models=("CMYK", "LAB", "YCbCr", "palette"),
     open=_open,
     write=write,
     compressions=tuple(COMPRESSIONS),

@@ -4,12 +4,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
+import pyvips
+
 from pellucid.errors import ImageError
 from pellucid.imaging.formats.tiff_restated import BY_PILLOW, UNPACKED_FOR_VIPS
-from pellucid.imaging.formats.tiff_tags import Tags
+from pellucid.imaging.formats.tiff_tags import BLACK_IS_ZERO, CMYK, LAB, PALETTE, RGB, WHITE_IS_ZERO, YCBCR
 from pellucid.imaging.formats.tiff_write import pack
+from pellucid.imaging.tags import Tags
 
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
 _COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, LAB: 3}
 CONVERTED = (CMYK, LAB)
 REDUCED, MASK = 1, 4
@@ -21,15 +23,10 @@ _WEBP = 50001
 _UNPACKED = frozenset({1, 2, 3, 4, 5, _JPEG, 8, 32766, 32771, 32773, 32809, 32946})
 _COMPRESSIONS = {
     6: "JPEG of the old style",
-    9: "JBIG",
-    10: "JBIG",
-    33003: "JPEG 2000",
-    33004: "JPEG 2000",
-    33005: "JPEG 2000",
-    34661: "JBIG",
-    34676: "SGI LogLuv",
-    34677: "SGI LogLuv",
-    34712: "JPEG 2000",
+    **dict.fromkeys((9, 10, 34661), "JBIG"),
+    **dict.fromkeys((33003, 33004, 33005, 34712), "JPEG 2000"),
+    **dict.fromkeys((34676, 34677), "SGI LogLuv"),
+    **dict.fromkeys((50002, 52546), "JPEG XL"),
     34887: "LERC",
     34892: "lossy JPEG",
     34925: "LZMA",
@@ -37,8 +34,6 @@ _COMPRESSIONS = {
     34934: "JPEG XR",
     50000: "Zstandard",
     _WEBP: "WebP",
-    50002: "JPEG XL",
-    52546: "JPEG XL",
 }
 
 
@@ -152,8 +147,6 @@ def _unpacks(compression: int) -> bool:
         return True
     with suppress(Exception):  # whatever a library says that lacks it
         if compression == _WEBP:
-            import pyvips
-
             return bool(pyvips.Image.black(8, 8, bands=3).tiffsave_buffer(compression="webp"))
         return compression in BY_PILLOW and bool(pack(b"\0", compression))
     return False

@@ -7,25 +7,21 @@ from contextlib import suppress
 from io import BytesIO
 from itertools import accumulate
 from os import SEEK_CUR, SEEK_END
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyvips
 from PIL import Image
 
 from pellucid.errors import ImageError
-from pellucid.imaging.formats import tiff_tags as tags_of
-from pellucid.imaging.formats.tiff_tags import Entry, Tags, packed
-
-if TYPE_CHECKING:
-    import pyvips
+from pellucid.imaging.formats.tiff_tags import CMYK, ICC, LAB, RGB, YCBCR
+from pellucid.imaging.tags import LONG, LONG8, SHORT, Entry, Tags, packed
 
 BY_PILLOW = {5: "tiff_lzw", 8: "tiff_adobe_deflate", 34925: "lzma", 50000: "zstd"}
 """Its names of ways to pack bytes, by TIFF's numbers."""
 UNPACKED_FOR_VIPS = (34925, 50000)
 """Those of them that libvips lacks."""
-_LAYOUT = (256, 257, 258, 259, 262, 266, 277, 278, 284, 317, 320, 322, 323, 339, 347, tags_of.ICC)
+_LAYOUT = (256, 257, 258, 259, 262, 266, 277, 278, 284, 317, 320, 322, 323, 339, 347, ICC)
 _NONE, _DEFLATE = 1, 8
-_RGB, _CMYK, _YCBCR, _LAB = 2, 5, 6, 8
 _PLANES_APART = 2
 _HEAD_BYTES = 16
 _BLOCK = 65535
@@ -34,7 +30,7 @@ _NO_LIMIT = 2**32 - 1
 
 def subsampling(tags: Tags) -> tuple[int, int]:
     """Columns and rows that share their colour, where colours are stored as luminance and two differences."""
-    if tags.whole(262, 1) != _YCBCR:
+    if tags.whole(262, 1) != YCBCR:
         return 1, 1
     across, down = (tags.numbers(530) or (2, 2))[:2]
     return int(across), int(down)
@@ -59,25 +55,23 @@ class Restated:
         ]
         sizes = [_size_in_blocks(self._length(i)) if self._opens else size for i, (_, size) in enumerate(self._stored)]
         layout = tags.tree(_LAYOUT)
-        if tags.whole(262, 1) in (_CMYK, _YCBCR, _LAB):
-            layout[262] = Entry.of(tags_of.SHORT, _RGB)
-        further = tags.whole(277, 1) - (3 if tags.whole(262, 1) in (_RGB, _CMYK, _YCBCR, _LAB) else 1)
+        if tags.whole(262, 1) in (CMYK, YCBCR, LAB):
+            layout[262] = Entry.of(SHORT, RGB)
+        further = tags.whole(277, 1) - (3 if tags.whole(262, 1) in (RGB, CMYK, YCBCR, LAB) else 1)
         if further > 0:
-            layout[338] = Entry.of(tags_of.SHORT, *(0,) * min(further, 99))
+            layout[338] = Entry.of(SHORT, *(0,) * min(further, 99))
         if self._opens:
-            layout[259] = Entry.of(tags_of.SHORT, _DEFLATE)
-        layout[counts] = layout[places] = Entry.of(tags_of.LONG8, *sizes)
+            layout[259] = Entry.of(SHORT, _DEFLATE)
+        layout[counts] = layout[places] = Entry.of(LONG8, *sizes)
         start = _HEAD_BYTES + len(packed(layout, _HEAD_BYTES, tags.order, big=True))
         self._starts = list(accumulate(sizes, initial=start))
-        layout[places] = Entry.of(tags_of.LONG8, *self._starts[:-1])
+        layout[places] = Entry.of(LONG8, *self._starts[:-1])
         mark = b"II" if tags.order == "<" else b"MM"
         head = mark + struct.pack(f"{tags.order}HHHQ", 43, 8, 0, _HEAD_BYTES)
         self._head = head + packed(layout, _HEAD_BYTES, tags.order, big=True)
 
-    def source(self) -> "pyvips.SourceCustom":
+    def source(self) -> pyvips.SourceCustom:
         """The file as libvips reads it."""
-        import pyvips
-
         source = pyvips.SourceCustom()
         source.on_read(self.read)
         source.on_seek(self.seek)
@@ -151,21 +145,11 @@ def _unpacked(data: bytes, compression: int, length: int) -> bytes:
         ImageError: They are fewer than they should be.
     """
     if compression != _NONE:
-        layout = {
-            256: Entry.of(tags_of.LONG, length),
-            257: Entry.of(tags_of.LONG, 1),
-            258: Entry.of(tags_of.SHORT, 8),
-            259: Entry.of(tags_of.SHORT, compression),
-            262: Entry.of(tags_of.SHORT, 1),
-            273: Entry.of(tags_of.LONG, 0),
-            277: Entry.of(tags_of.SHORT, 1),
-            278: Entry.of(tags_of.LONG, 1),
-            279: Entry.of(tags_of.LONG, len(data)),
-        }
-        layout[273] = Entry.of(tags_of.LONG, 8 + len(packed(layout, 8, big=False)))
-        data = Image.open(
-            BytesIO(b"II*\0\x08\0\0\0" + packed(layout, 8, big=False) + data), formats=("TIFF",)
-        ).tobytes()
+        numbers = {256: length, 257: 1, 258: 8, 259: compression, 262: 1, 273: 0, 277: 1, 278: 1, 279: len(data)}
+        layout = {tag: Entry.of(LONG, number) for tag, number in numbers.items()}
+        layout[273] = Entry.of(LONG, 8 + len(packed(layout, 8, big=False)))
+        file = BytesIO(b"II*\0\x08\0\0\0" + packed(layout, 8, big=False) + data)
+        data = Image.open(file, formats=("TIFF",)).tobytes()
     if len(data) < length:
         raise ImageError("is damaged or cut short (a strip of it)")
     return data[:length]

@@ -6,20 +6,18 @@ from io import BytesIO
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from pellucid.imaging.formats import tiff_tags as tags_of
 from pellucid.imaging.formats.format import Saving
 from pellucid.imaging.formats.tiff_restated import BY_PILLOW
-from pellucid.imaging.formats.tiff_tags import Entry, Placed, Tags
 from pellucid.imaging.picture import Frame, Picture
+from pellucid.imaging.tags import LONG, LONG8, RATIONAL, SHORT, UNDEFINED, Entry, Placed, Tags, packed
 
 COMPRESSIONS = {"none": 1, "deflate": 8, "lzw": 5, "zstd": 50000}
 _CLASSIC_BYTES = 2**32 - 1  # offsets count in 32 bits
 _HEAD_BYTES = 16
 _MOST_VALUE = 2**32 - 1
-_NO_UNIT, _INCH, _CENTIMETRE = 1, 2, 3
 
 
 def write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
@@ -28,10 +26,10 @@ def write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     file.write(bytes(_HEAD_BYTES))
     pages = [_page(frame, file, compression) for frame in picture.frames()]
     start = _end(file)
-    big = start + sum(len(tags_of.packed(page, 0, big=True)) for page in pages) > _CLASSIC_BYTES
+    big = start + sum(len(packed(page, 0, big=True)) for page in pages) > _CLASSIC_BYTES
     place = start
     for page in pages:
-        place += file.write(tags_of.packed(page, place, big=big, followed=page is not pages[-1]))
+        place += file.write(packed(page, place, big=big, followed=page is not pages[-1]))
     file.seek(0)
     file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, start) if big else struct.pack("<2sHI", b"II", 42, start))
 
@@ -43,7 +41,7 @@ def pack(data: bytes, compression: int) -> bytes:
     buffer = BytesIO()
     image = Image.frombuffer("L", (len(data), 1), data)
     image.save(buffer, "TIFF", compression=BY_PILLOW[compression], strip_size=len(data))
-    tags = Tags.at(buffer, struct.unpack_from("<I", buffer.getvalue(), 4)[0], "<", big=False)
+    tags = Tags.first(buffer)
     start, size = tags.whole(273, 0), tags.whole(279, 0)
     return buffer.getvalue()[start : start + size]
 
@@ -53,9 +51,9 @@ def _page(frame: Frame, file: IO[bytes], compression: int) -> dict[int, Any]:
     described = tags_of.tags_of_exif(frame.exif) if frame.exif else {}
     tags = described | dict(map(tags_of.tag_of, frame.native)) | _resolution(frame)
     for tag, kind, data in (
-        (tags_of.ICC, tags_of.UNDEFINED, frame.icc),
+        (tags_of.ICC, UNDEFINED, frame.icc),
         (tags_of.XMP, 1, frame.xmp),
-        (tags_of.IPTC, tags_of.UNDEFINED, frame.iptc),
+        (tags_of.IPTC, UNDEFINED, frame.iptc),
     ):
         if data:
             tags[tag] = Entry(kind, data)
@@ -70,47 +68,44 @@ def _stored(frame: Frame, file: IO[bytes], compression: int) -> dict[int, Entry]
     for strip in frame.strips():
         rows = rows or len(strip)
         samples = strip.astype(strip.dtype.newbyteorder("<"), copy=False)
-        data = pack((_differences(samples) if differences else samples).tobytes(), compression)
+        if differences:  # each sample less the one to its left packs better
+            samples = np.diff(samples, axis=1, prepend=samples.dtype.type(0))
+        data = pack(samples.tobytes(), compression)
         offsets.append(_end(file))
         sizes.append(file.write(data))
     tags = {
-        256: Entry.of(tags_of.LONG, frame.width),
-        257: Entry.of(tags_of.LONG, frame.height),
-        258: Entry.of(tags_of.SHORT, *(bits,) * bands),
-        259: Entry.of(tags_of.SHORT, compression),
-        262: Entry.of(tags_of.SHORT, 1 if frame.channels == 1 else 2),
-        273: Entry.of(tags_of.LONG if offsets[-1] <= _MOST_VALUE else tags_of.LONG8, *offsets),
-        277: Entry.of(tags_of.SHORT, bands),
-        278: Entry.of(tags_of.LONG, rows),
-        279: Entry.of(tags_of.LONG, *sizes),
-        284: Entry.of(tags_of.SHORT, 1),
-        339: Entry.of(tags_of.SHORT, *(3 if frame.dtype.kind == "f" else 1,) * bands),
+        256: Entry.of(LONG, frame.width),
+        257: Entry.of(LONG, frame.height),
+        258: Entry.of(SHORT, *(bits,) * bands),
+        259: Entry.of(SHORT, compression),
+        262: Entry.of(SHORT, 1 if frame.channels == 1 else 2),
+        273: Entry.of(LONG if offsets[-1] <= _MOST_VALUE else LONG8, *offsets),
+        277: Entry.of(SHORT, bands),
+        278: Entry.of(LONG, rows),
+        279: Entry.of(LONG, *sizes),
+        284: Entry.of(SHORT, 1),
+        339: Entry.of(SHORT, *(3 if frame.dtype.kind == "f" else 1,) * bands),
     }
     if frame.has_alpha:
-        tags[338] = Entry.of(tags_of.SHORT, 2)
+        tags[338] = Entry.of(SHORT, 2)
     if differences:
-        tags[317] = Entry.of(tags_of.SHORT, 2)
+        tags[317] = Entry.of(SHORT, 2)
     return tags
-
-
-def _differences(samples: NDArray[Any]) -> NDArray[Any]:
-    """Each sample less the one to its left, which packs better."""
-    return np.diff(samples, axis=1, prepend=samples.dtype.type(0))
 
 
 def _resolution(frame: Frame) -> dict[int, Entry]:
     across, down = frame.dpi or frame.aspect or (0, 0)
     if not across or not down:
         return {}
-    unit, factor = _NO_UNIT, 1.0
+    unit, factor = tags_of.NO_UNIT, 1.0
     if frame.dpi:
-        unit, factor = (_CENTIMETRE, 2.54) if frame.unit == "cm" else (_INCH, 1.0)
+        unit, factor = (tags_of.CENTIMETRE, 2.54) if frame.unit == "cm" else (tags_of.INCH, 1.0)
     parts = (Fraction(min(value / factor, _MOST_VALUE)).limit_denominator(10**6) for value in (across, down))
-    entries = [Entry.of(tags_of.RATIONAL, *_fitting(part)) for part in parts]
+    entries = [Entry.of(RATIONAL, *_fitting(part)) for part in parts]
     return {
         tags_of.X_RESOLUTION: entries[0],
         tags_of.Y_RESOLUTION: entries[1],
-        tags_of.RESOLUTION_UNIT: Entry.of(tags_of.SHORT, unit),
+        tags_of.RESOLUTION_UNIT: Entry.of(SHORT, unit),
     }
 
 

@@ -5,21 +5,19 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from os import SEEK_END
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
+
+import pyvips
 
 from pellucid.errors import ImageError
 from pellucid.imaging import exif as exif_of
-from pellucid.imaging.carried import Carried, Native, behind, orientation_of
+from pellucid.imaging.carried import Gathered, Native, behind
 from pellucid.imaging.encode import encoded
-from pellucid.imaging.formats.format import Format, Holds, Saving
+from pellucid.imaging.formats.format import Format, Saving
 from pellucid.imaging.formats.layers import Layer, animated
-from pellucid.imaging.picture import Frame, Picture, Timing
+from pellucid.imaging.picture import Picture, Timing
 from pellucid.imaging.rows import Streamed
 from pellucid.imaging.source import Source, of_bytes
-
-if TYPE_CHECKING:
-    import pyvips
 
 DEFAULT_QUALITY = 95
 _RIFF_BYTES, _FRAME_BYTES = 12, 16
@@ -28,7 +26,7 @@ _DISPOSE, _DO_NOT_BLEND = 1, 2
 _BITSTREAM = (b"ALPH", b"VP8 ", b"VP8L")
 
 
-class _Found:
+class _Found(Gathered):
     """What the chunks of a file tell; nothing is decoded.
 
     Raises:
@@ -36,9 +34,8 @@ class _Found:
     """
 
     def __init__(self, file: IO[bytes]) -> None:
+        super().__init__("WEBP")
         self.size, self.plays, self.transparent = (0, 0), 1, False
-        self.exif = self.icc = self.xmp = None
-        self.native: list[Native] = []
         self.layers: list[Layer] = []
         self.places: list[tuple[int, int]] = []
         kinds = set[bytes]()
@@ -59,11 +56,11 @@ class _Found:
                     self.places.append((place + _FRAME_BYTES, place + size))
                     kinds.update(kind for kind, _, _ in _chunks(file, *self.places[-1]))
                 case b"ICCP":
-                    self.icc = file.read(size)
+                    self.told["icc"] = file.read(size)
                 case b"EXIF":
-                    self.exif = exif_of.PREFIX + file.read(size).removeprefix(exif_of.PREFIX)
+                    self.told["exif"] = exif_of.PREFIX + file.read(size).removeprefix(exif_of.PREFIX)
                 case b"XMP ":
-                    self.xmp = file.read(size)
+                    self.told["xmp"] = file.read(size)
                 case _ if name in _BITSTREAM:
                     kinds.add(name)
                 case _:
@@ -72,21 +69,9 @@ class _Found:
         if self.layers and end < told - 1:  # but for padding
             raise ImageError(f"is damaged or cut short (behind frame {len(self.layers)})")
         file.seek(end)
-        self.left_out = behind(file.read(2**16), whole - end)
+        self.left_out += behind(file.read(2**16), whole - end)
         self.transparent = self.transparent or b"ALPH" in kinds
-        self.lossless = b"VP8L" in kinds and b"VP8 " not in kinds
-
-    def carried(self) -> Carried:
-        """As the file has it."""
-        return Carried(
-            exif=self.exif,
-            icc=self.icc or None,
-            xmp=self.xmp or None,
-            native=tuple(self.native),
-            left_out=self.left_out,
-            format="WEBP",
-            lossless=self.lossless,
-        )
+        self.told["lossless"] = b"VP8L" in kinds and b"VP8 " not in kinds
 
 
 def _chunks(file: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -118,25 +103,16 @@ def _layer(head: bytes, canvas: tuple[int, int]) -> Layer:
 
 
 def _open(source: Source) -> Picture:
-    import pyvips
-
     found = _Found(source.file)
     carried = found.carried()
-    if found.layers:
-        decode, through = partial(_decode, source, found), found.transparent
-        return animated(source, carried, found.size, found.layers, decode, plays=found.plays, transparent=through)
-    orientation = orientation_of(carried.exif, carried.xmp)
-    samples = source.streamed(pyvips.Image.webpload_source, orientation=orientation)
-    height, width, _ = samples.shape
-    size = (height, width) if orientation >= 5 else (width, height)
-    frame = Frame(samples=samples, **vars(carried.upright(orientation, size).without_claims()))
-    return Picture(format="WEBP", path=source.path if orientation == 1 else None, decode=lambda: (frame,))
+    if not found.layers:
+        return source.picture(pyvips.Image.webpload_source, carried)
+    decode, through = partial(_decode, source, found), found.transparent
+    return animated(source, carried, found.size, found.layers, decode, plays=found.plays, transparent=through)
 
 
 def _decode(source: Source, found: _Found) -> Iterator[Streamed]:
     """The frames of an animation, each as a picture by itself with alpha."""
-    import pyvips
-
     for layer, place in zip(found.layers, found.places, strict=True):
         with source.path.open("rb") as file:
             stored = [(name, file.read(size)) for name, _, size in _chunks(file, *place) if name in _BITSTREAM]
@@ -158,7 +134,7 @@ def _write(picture: Picture, file: IO[bytes], saving: Saving) -> None:
     # colours below full transparency too
     options: dict[str, Any] = {"lossless": True, "exact": True} if finest else {"Q": saving.quality or DEFAULT_QUALITY}
 
-    def save(image: "pyvips.Image", target: "pyvips.Target") -> None:
+    def save(image: pyvips.Image, target: pyvips.Target) -> None:
         image.webpsave_target(target, keep=0, **options)
 
     flags = _ANIMATION * bool(picture.timing) | _ALPHA * first.has_alpha
@@ -201,23 +177,17 @@ def _uint24(value: int) -> bytes:
     return value.to_bytes(3, "little")
 
 
-def _begins(head: bytes, _path: Path) -> bool:
-    return head.startswith(b"RIFF") and head[8:12] == b"WEBP"
-
-
 FORMAT = Format(
     name="WEBP",
     suffixes=(".webp",),
-    begins=_begins,
-    holds=Holds(
-        depths=(8,),
-        grey=False,
-        alpha=True,
-        carried=frozenset({"exif", "icc", "xmp"}),
-        frames="animation",
-        timing=_timing,
-        longest_side=16383,
-    ),
+    begins=lambda head, _: head.startswith(b"RIFF") and head[8:12] == b"WEBP",
+    depths=(8,),
+    grey=False,
+    alpha=True,
+    carried=frozenset({"exif", "icc", "xmp"}),
+    frames="animation",
+    timing=_timing,
+    longest_side=16383,
     open=_open,
     write=_write,
     lossy=True,

@@ -87,6 +87,6 @@ def open_backend(backend: str, network: nn.Module, device: torch.device, precisi
         return compiled(network, device, precision)
     if device.type != "cpu":
         raise ConfigError(f"backend {backend} runs on the CPU, not on {device}; torch uses other devices")
-    from pellucid.inference.backends.exported import with_onnx, with_openvino
+    from pellucid.inference.backends.exported import open_exported
 
-    return with_onnx(network) if backend == "onnx" else with_openvino(network, precision)
+    return open_exported(network, backend, precision)

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from functools import cache, lru_cache, partial
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,24 +22,17 @@ from pellucid.inference.identity import identity
 log = logging.getLogger(__name__)
 
 
-def with_onnx(network: nn.Module) -> Callable[[Tensor], Tensor]:
-    """In ONNX Runtime, which computes in float32 on CPUs.
+def open_exported(network: nn.Module, backend: str, precision: str) -> Callable[[Tensor], Tensor]:
+    """A network in ONNX Runtime, which computes in float32, or in OpenVINO, on the CPU.
 
     Raises:
         MissingExtraError, ExportError: as ``export_onnx``.
     """
-    return _forward(_open(open_onnx, cached_onnx(network, open_onnx), torch.get_num_threads()))
-
-
-def with_openvino(network: nn.Module, precision: str) -> Callable[[Tensor], Tensor]:
-    """In OpenVINO.
-
-    Raises:
-        MissingExtraError, ExportError: as ``export_onnx``.
-    """
-    openvino()  # before the work of exporting
-    opening = _openvino(precision)
-    return _forward(_open(opening, cached_onnx(network, open_openvino), torch.get_num_threads()))
+    if backend == "openvino":
+        openvino()  # before the work of exporting
+    path = cached_onnx(network, open_onnx if backend == "onnx" else open_openvino)
+    run = _open(backend, path, precision, torch.get_num_threads())
+    return lambda images: torch.from_numpy(run(images.contiguous().numpy()))
 
 
 def cached_onnx(network: nn.Module, open_file: Callable[[Path], Run]) -> Path:
@@ -68,16 +61,6 @@ def cached_onnx(network: nn.Module, open_file: Callable[[Path], Run]) -> Path:
 
 
 @lru_cache(maxsize=4)
-def _open(open_file: Callable[[Path], Run], path: Path, threads: int) -> Run:
+def _open(backend: str, path: Path, precision: str, threads: int) -> Run:
     """A file that is opened, which takes up to a second, once for so many threads."""
-    return open_file(path)
-
-
-@cache
-def _openvino(precision: str) -> Callable[[Path], Run]:
-    """How to open files in OpenVINO: the same function for the same precision."""
-    return partial(open_openvino, precision=precision)
-
-
-def _forward(run: Run) -> Callable[[Tensor], Tensor]:
-    return lambda images: torch.from_numpy(run(images.contiguous().numpy()))
+    return open_onnx(path) if backend == "onnx" else open_openvino(path, precision=precision)

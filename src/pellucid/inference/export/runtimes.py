@@ -32,14 +32,7 @@ def open_onnx(path: Path) -> Run:
     options.log_severity_level = 4  # errors are raised as well
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-
-    def run(images: Images) -> Images:
-        try:
-            return np.asarray(session.run(None, {name: images})[0])
-        except Exception as error:  # its kinds are no RuntimeErrors
-            raise _as_memory_error(error) from error
-
-    return run
+    return _with_memory_errors(lambda images: np.asarray(session.run(None, {name: images})[0]))
 
 
 def open_openvino(path: Path, *, weights: Path | None = None, precision: str = "fp32") -> Run:
@@ -61,14 +54,7 @@ def open_openvino(path: Path, *, weights: Path | None = None, precision: str = "
         "ENABLE_CPU_PINNING": False,  # a pinned thread waits for its core when another program has it
     }
     compiled = core.compile_model(model, "CPU", settings)
-
-    def run(images: Images) -> Images:
-        try:
-            return compiled(images)[0]
-        except Exception as error:
-            raise _as_memory_error(error) from error
-
-    return run
+    return _with_memory_errors(lambda images: compiled(images)[0])
 
 
 def openvino() -> Any:
@@ -84,7 +70,15 @@ def openvino() -> Any:
     return openvino
 
 
-def _as_memory_error(error: Exception) -> Exception:
-    """What a library raised, as Python would call it."""
-    text = str(error).lower()
-    return MemoryError(str(error)) if "alloc" in text or "out of memory" in text else error
+def _with_memory_errors(run: Run) -> Run:
+    """The same, whose lack of memory is called as Python calls it."""
+
+    def guarded(images: Images) -> Images:
+        try:
+            return run(images)
+        except Exception as error:  # ONNX Runtime's kinds are no RuntimeErrors
+            if "alloc" in str(error).lower() or "out of memory" in str(error).lower():
+                raise MemoryError(str(error)) from error
+            raise
+
+    return guarded
