@@ -10,7 +10,6 @@ its strength, how alike neighbours and channels are, and how it depends on brigh
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,9 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from pellucid.degrade.base import Degradation
-from pellucid.degrade.camera import CAMERA_NOISE_LEVELS, CameraNoise
-from pellucid.degrade.haze import HAZE_LEVELS, Haze
+from pellucid.degrade import DEGRADATIONS, Degradation, create_degradation
 
 Pair = tuple[Tensor, Tensor]  # degraded and clean, (1, 3, H, W) in [0, 1]
 SIDE = 640
@@ -37,11 +34,12 @@ def main() -> None:
     torch.set_num_threads(1)
     test, photos = options.data / "test", sorted((options.data / "val").glob("*.webp"))[: options.photos]
 
-    hazes = {name: replace(haze, window=(1, 1)) for name, haze in {"default": Haze(), **HAZE_LEVELS}.items()}
+    levels = {"default": None, **{name: name for name in DEGRADATIONS["haze"].levels}}
+    hazes = {name: create_degradation("haze", level=level, window=(1, 1)) for name, level in levels.items()}
     show(
         "haze", {name: real(test / name, SIDE) for name in ("haze_sots4", "haze_revide4")}, hazes, photos, haze_figures
     )
-    cameras = {"default": CameraNoise(), **CAMERA_NOISE_LEVELS}
+    cameras = {"default": DEGRADATIONS["camera"].renderer, **DEGRADATIONS["camera"].levels}
     targets = sorted((test / "realnoise_cc15" / "target").iterdir())
     show("noise", {"realnoise_cc15": real(test / "realnoise_cc15")}, cameras, targets, noise_figures)
 

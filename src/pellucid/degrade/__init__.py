@@ -3,17 +3,17 @@
 from pellucid.degrade.base import Degradation
 from pellucid.degrade.blur import DefocusBlur, MotionBlur
 from pellucid.degrade.camera import CameraNoise
-from pellucid.degrade.compose import DEGRADATIONS, LEVELS, Compose, compose, create_degradation
+from pellucid.degrade.compose import Compose, compose, create_degradation
 from pellucid.degrade.compression import Jpeg, WebP
 from pellucid.degrade.haze import Haze
 from pellucid.degrade.noise import GaussianNoise, GaussianNoiseParams
 from pellucid.degrade.photo import degrade_photo
 from pellucid.degrade.rain import RainStreaks
 from pellucid.degrade.raindrop import Raindrops
+from pellucid.degrade.registry import DEGRADATIONS, Kind
 
 __all__ = [
     "DEGRADATIONS",
-    "LEVELS",
     "CameraNoise",
     "Compose",
     "DefocusBlur",
@@ -22,6 +22,7 @@ __all__ = [
     "GaussianNoiseParams",
     "Haze",
     "Jpeg",
+    "Kind",
     "MotionBlur",
     "RainStreaks",
     "Raindrops",

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pellucid.degrade.compose import UNSEEN
+from pellucid.degrade import DEGRADATIONS
 from pellucid.training.config import DataConfig, Degradations, NetworkConfig, OptimizerConfig, Stage, TrainConfig
 
 NETWORK = {
@@ -59,7 +59,7 @@ def shared(train: Path, val: Path | None, out: Path) -> TrainConfig:
     degrade: Degradations = {name: {"family": "any", "probability": often[name]} for name in everything}
     degrade |= {"gaussian": {"low": 0, "high": 50, "grey": 0.25, "probability": 0.2}}
     degrade |= {"jpeg": {"family": "any", "probability": 0.5}}
-    unseen = {name: {name: {"family": UNSEEN[name]}} for name in everything}
+    unseen = {name: {name: {"family": DEGRADATIONS[name].unseen}} for name in everything}
     mixed: dict[str, Degradations] = {
         "rain-haze": {"haze": {"level": "light"}, "rain": {"level": "medium"}},
         "rain-raindrop": {"rain": {"level": "drizzle"}, "raindrop": {"level": "few"}},
