@@ -5,7 +5,7 @@ import pytest
 from pellucid.benchmark.registry import BENCHMARKS, Benchmark, find_benchmark, registered
 from pellucid.errors import ConfigError
 from pellucid.metrics.protocols import PROTOCOLS
-from pellucid.zoo.catalog import TASKS
+from pellucid.zoo import TASKS
 
 SIGMAS = {15, 25, 50}
 
