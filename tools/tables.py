@@ -75,8 +75,11 @@ def _degradation_row(name: str, kind: Kind) -> tuple[str, ...]:
 def _benchmark_row(benchmark: Benchmark) -> tuple[str, ...]:
     pictures = f"{'any' if benchmark.count is None else benchmark.count}, {benchmark.layout}"
     tiles = {None: "", "off": "whole"}.get(benchmark.tile, f"{benchmark.tile}, overlap {benchmark.overlap}")  # pyright: ignore[reportArgumentType, reportCallIssue]
+    protocol = f"`{benchmark.protocol}`{'' if benchmark.ssim else ', PSNR only'}"
     published = ", ".join(dict.fromkeys(row.model for row in benchmark.published))
-    return f"`{benchmark.id}`", benchmark.title, pictures, f"`{benchmark.protocol}`", tiles, published
+    if benchmark.refusal(benchmark.protocol):
+        published += ": not comparable, see below"
+    return f"`{benchmark.id}`", benchmark.title, pictures, protocol, tiles, published
 
 
 TABLES = {  # document → name of a table → its rows, of which the first are the heads
