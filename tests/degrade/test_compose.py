@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pellucid.degrade import DEGRADATIONS, GaussianNoise, Jpeg, compose, create_degradation, degrade_photo
+from pellucid.degrade import DEGRADATIONS, compose, create_degradation, degrade_photo
+from pellucid.degrade.compression import Jpeg
 from pellucid.degrade.families import Families
+from pellucid.degrade.noise import GaussianNoise
 from pellucid.errors import ConfigError
 from pellucid.imaging import Photo
 

@@ -15,7 +15,7 @@ from pellucid.zoo.tasks import MIXED, task_named
 def test_a_row_names_what_there_is(name, tmp_path):
     task = TASKS[name]
     assert task.protocol in PROTOCOLS
-    assert RECIPES[task.recipe](tmp_path, tmp_path, tmp_path / "run").task == name
+    assert RECIPES[task.recipe or name](tmp_path, tmp_path, tmp_path / "run").task == name
     compose(task.degrade)
     for degradation in list(task.degrade)[:1]:
         assert find_benchmark(f"made-{degradation}").task == name
@@ -27,7 +27,7 @@ def test_a_row_names_what_there_is(name, tmp_path):
 def test_a_task_has_the_weights_that_it_says_or_says_how_to_make_them(name):
     weights = TASKS[name].weights
     if weights is None:
-        with pytest.raises(ModelError, match=f"pellucid train {TASKS[name].recipe}$"):
+        with pytest.raises(ModelError, match=f"pellucid train {TASKS[name].recipe or name}$"):
             find_model(task=name)
     else:
         assert find_model(task=name).stem == weights

@@ -55,14 +55,13 @@ def _with_all_options() -> Callable[..., None]:
 
 def _option(name: str, kind: "Kind") -> Parameter:
     """The option of a degradation."""
-    match kind.option:
-        case "level":
-            value, option = str, typer.Option(help=f"{kind.title}: {', '.join(kind.levels)} or any.")
-        case "sigma":
-            value, option = float, typer.Option(min=0, help=f"{kind.title}: σ, on the scale of 0-255.")
-        case _:
-            value, option = int, typer.Option(min=1, max=100, help=f"{kind.title}: quality, 1 to 100.")
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[value | None, option])
+    value, limits, takes = {
+        "level": (str, {}, f"{', '.join(kind.levels)} or any."),
+        "sigma": (float, {"min": 0}, "σ, on the scale of 0-255."),
+        "quality": (int, {"min": 1, "max": 100}, "quality, 1 to 100."),
+    }[kind.option or ""]
+    said = Annotated[value | None, typer.Option(help=f"{kind.title}: {takes}", **limits)]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=said)
 
 
 def _degrade(

@@ -71,13 +71,7 @@ DEGRADATIONS: dict[str, Kind] = {
             ),
             "smoke": Haze(optical_depth=(0.8, 2.8), patchiness=(0.0, 0.8), room=1.0),
         },
-        families={
-            "depth": DepthHaze(),
-            "plumes": Plumes(),
-            "veil": Veil(),
-            "planes": Planes(),
-            "corridor": Corridor(),
-        },
+        families={"depth": DepthHaze(), "plumes": Plumes(), "veil": Veil(), "planes": Planes(), "corridor": Corridor()},
         unseen="corridor",
     ),
     "rain": Kind(

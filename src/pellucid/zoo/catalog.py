@@ -91,7 +91,7 @@ def find_model(model: str | PathLike[str] | None = None, task: str | None = None
         if row.weights is None:
             raise ModelError(
                 f"No weights for '{task}' come with pellucid yet: name a checkpoint with --model FILE, "
-                f"or make some with pellucid train {row.recipe}"
+                f"or make some with pellucid train {row.recipe or task}"
             )
         return names[row.weights]
     if str(model) in names:

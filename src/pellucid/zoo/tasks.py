@@ -13,7 +13,7 @@ class Task:
     Attributes:
         title: in words.
         weights: of ``CATALOG``, those that are taken where only the task is named; None: there are none yet.
-        recipe: of ``pellucid train``, which makes such weights.
+        recipe: of ``pellucid train``, which makes such weights; None: that of the task's name.
         degrade: what stands for it on clean pictures: options for ``pellucid.degrade.compose``, its own degradation
             first. The benchmarks ``made-NAME`` and ``unseen-NAME`` of that degradation follow from it.
         protocol: of PSNR and SSIM, by which the literature scores it.
@@ -22,7 +22,7 @@ class Task:
 
     title: str
     weights: str | None = None
-    recipe: str
+    recipe: str | None = None
     degrade: Degradations = field(default_factory=dict[str, dict[str, Any]])
     protocol: str = "rgb"
     known_by: tuple[str, ...] = ()
@@ -30,51 +30,31 @@ class Task:
 
 ONE_PERCENT = {"gaussian": {"low": 2.55, "high": 2.55}}  # of noise, without which blur can be undone exactly
 TASKS: dict[str, Task] = {
-    "denoise": Task(
-        title="Gaussian noise of any strength, colour or grey",  # it has benchmarks of its own kind
-        weights="ast-s-denoise",
-        recipe="denoise",
-        known_by=("denois",),
+    "denoise": Task(  # it has benchmarks of its own kind
+        title="Gaussian noise of any strength, colour or grey", weights="ast-s-denoise", known_by=("denois",)
     ),
     "denoise-real": Task(
         title="noise of real cameras",
         weights="ast-s-denoise-real",
-        recipe="denoise-real",
         degrade={"camera": {}},
         known_by=("realdenois", "real_denois", "sidd"),
     ),
     "derain": Task(
-        title="rain streaks",
-        weights="ast-s-derain",
-        recipe="derain",
-        degrade={"rain": {}},
-        protocol="matlab-y",
-        known_by=("derain",),
+        title="rain streaks", weights="ast-s-derain", degrade={"rain": {}}, protocol="matlab-y", known_by=("derain",)
     ),
     "raindrop": Task(
-        title="drops on the lens",
-        weights="ast-s-raindrop",
-        recipe="raindrop",
-        degrade={"raindrop": {}},
-        known_by=("raindrop",),
+        title="drops on the lens", weights="ast-s-raindrop", degrade={"raindrop": {}}, known_by=("raindrop",)
     ),
     "dehaze": Task(
         title="haze and fog",
         weights="ast-s-dehaze",
-        recipe="dehaze",
         degrade={"haze": {"window": (1.0, 1.0)}},  # pictures are whole, no crops
         known_by=("dehaz",),
     ),
     "deblur": Task(
-        title="motion blur",
-        weights="ast-s-deblur",
-        recipe="deblur",
-        degrade={"motion": {}, **ONE_PERCENT},
-        known_by=("deblur",),
+        title="motion blur", weights="ast-s-deblur", degrade={"motion": {}, **ONE_PERCENT}, known_by=("deblur",)
     ),
-    "defocus": Task(
-        title="out-of-focus blur", recipe="defocus", degrade={"defocus": {}, **ONE_PERCENT}, known_by=("defocus",)
-    ),
+    "defocus": Task(title="out-of-focus blur", degrade={"defocus": {}, **ONE_PERCENT}, known_by=("defocus",)),
     "any": Task(title="several of these at once", recipe="shared"),
 }
 DEFAULT = "denoise"  # where neither a task nor a model is named

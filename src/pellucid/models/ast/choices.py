@@ -103,14 +103,18 @@ def tell_feedforward(state: Mapping[str, Tensor], widths: Mapping[str, tuple[int
     """
 
     def differing(name: str) -> int:
-        return sum(
-            len(_shapes(FEEDFORWARDS[name].build, *sizes) ^ _found(state, prefix)) for prefix, sizes in widths.items()
-        )
+        count = 0
+        for prefix, (width, hidden) in widths.items():
+            found = {(key, tensor.shape) for key, tensor in state.items() if key.startswith(prefix)}
+            with torch.device("meta"):
+                built = FEEDFORWARDS[name].build(width, hidden).state_dict()
+            count += len({(prefix + key, tensor.shape) for key, tensor in built.items()} ^ found)
+        return count
 
-    rows = [
+    fitting = [
         name for name, row in FEEDFORWARDS.items() if all(width % row.multiple == 0 for width, _ in widths.values())
     ]
-    return min(rows, key=differing)
+    return min(fitting, key=differing)
 
 
 @cache
@@ -118,12 +122,3 @@ def attention_tensors(name: str) -> frozenset[str]:
     """Names of the tensors that an attention of this row has."""
     with torch.device("meta"):
         return frozenset(ATTENTIONS[name].build(4, 1, window=2, shift=0, stride=1).state_dict())
-
-
-def _shapes(build: Callable[[int, int], nn.Module], dim: int, hidden: int) -> set[tuple[str, torch.Size]]:
-    with torch.device("meta"):
-        return {(name, tensor.shape) for name, tensor in build(dim, hidden).state_dict().items()}
-
-
-def _found(state: Mapping[str, Tensor], prefix: str) -> set[tuple[str, torch.Size]]:
-    return {(key.removeprefix(prefix), tensor.shape) for key, tensor in state.items() if key.startswith(prefix)}

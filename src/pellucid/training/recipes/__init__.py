@@ -31,7 +31,7 @@ def _by_name(*recipes: Recipe) -> dict[str, Recipe]:
 
 
 RECIPES = _by_name(
-    *(getattr(ours, task.recipe.replace("-", "_")) for task in TASKS.values()),
+    *(getattr(ours, (task.recipe or name).replace("-", "_")) for name, task in TASKS.items()),
     ast.spad,
     ast.agan,
     ast.dense_haze,
