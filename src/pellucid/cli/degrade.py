@@ -55,12 +55,12 @@ def _with_all_options() -> Callable[..., None]:
 
 def _option(name: str, kind: "Kind") -> Parameter:
     """The option of a degradation."""
-    value, limits, takes = {
-        "level": (str, {}, f"{', '.join(kind.levels)} or any."),
-        "sigma": (float, {"min": 0}, "σ, on the scale of 0-255."),
-        "quality": (int, {"min": 1, "max": 100}, "quality, 1 to 100."),
+    value, least, most, takes = {
+        "level": (str, None, None, f"{', '.join(kind.levels)} or any."),
+        "sigma": (float, 0, None, "σ, on the scale of 0-255."),
+        "quality": (int, 1, 100, "quality, 1 to 100."),
     }[kind.option or ""]
-    said = Annotated[value | None, typer.Option(help=f"{kind.title}: {takes}", **limits)]
+    said = Annotated[value | None, typer.Option(min=least, max=most, help=f"{kind.title}: {takes}")]
     return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=said)
 
 
