@@ -19,17 +19,15 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pellucid.degrade import DEGRADATIONS, LEVELS, Degradation, create_degradation
-from pellucid.degrade.compose import FAMILIES
+from pellucid.degrade import DEGRADATIONS, Degradation, create_degradation
 
 Pixels = NDArray[np.uint8]
 
 WIDTH, HEIGHT, GAP, CAPTION = 320, 240, 4, 20
 CORNERS = {"astronaut": (100, 10), "chelsea": (80, 20), "coffee": (140, 60), "rocket": (200, 180)}  # x, y of the tile
-SHEETS = {  # photographs, and thousands of bytes: noise and blocks of other files need more of them
+USUAL = ("rocket", "astronaut"), 160  # photographs of a sheet, and thousands of bytes
+OTHERS = {  # noise and blocks of other files need more of these
     "haze": (("rocket", "astronaut"), 125),
-    "rain": (("rocket", "astronaut"), 160),
-    "rain_families": (("rocket", "astronaut"), 160),
     "raindrop": (("rocket", "astronaut"), 135),
     "defocus": (("rocket", "astronaut"), 100),
     "motion": (("rocket", "astronaut"), 100),
@@ -41,19 +39,24 @@ SHEETS = {  # photographs, and thousands of bytes: noise and blocks of other fil
 Column = tuple[str, Degradation]
 
 
-def columns(name: str) -> list[Column]:
-    """Captions and degradations of a sheet, after the clean photograph."""
-    if name == "compression":
-        fixed = [(f"{kind} {quality}", kind, quality) for kind in ("jpeg", "webp") for quality in (50, 20)]
-        drawn = [(f"{kind}, default", DEGRADATIONS[kind]) for kind in ("jpeg", "webp")]
-        return [(text, create_degradation(kind, quality=(q, q))) for text, kind, q in fixed] + drawn
-    if name == "rain_families":
-        return [*FAMILIES["rain"].items(), ("any", create_degradation("rain", family="any"))]
-    if name == "gaussian":
-        levels = [(f"sigma {sigma}", create_degradation(name, low=sigma, high=sigma)) for sigma in (15, 25, 50)]
-    else:
-        levels = list(LEVELS[name].items())
-    return levels + 2 * [("default", DEGRADATIONS[name])]
+def sheets() -> dict[str, list[Column]]:
+    """Name of each sheet → its captions and degradations, after the clean photograph."""
+    found: dict[str, list[Column]] = {}
+    for name, kind in DEGRADATIONS.items():
+        default = ("default", kind.renderer)
+        if kind.option == "level":
+            found[name] = [*kind.levels.items(), default, default]
+        elif kind.option == "sigma":
+            found[name] = [(f"sigma {sigma}", fixed(name, sigma)) for sigma in (15, 25, 50)] + [default, default]
+    files = [name for name, kind in DEGRADATIONS.items() if kind.option == "quality"]
+    found["compression"] = [(f"{name} {quality}", fixed(name, quality)) for name in files for quality in (50, 20)]
+    found["compression"] += [(f"{name}, default", DEGRADATIONS[name].renderer) for name in files]
+    found["rain_families"] = [*DEGRADATIONS["rain"].families.items(), ("any", create_degradation("rain", family="any"))]
+    return found
+
+
+def fixed(name: str, value: int) -> Degradation:
+    return create_degradation(name, **DEGRADATIONS[name].meant_by(value))
 
 
 def degraded(photo: Pixels, degradation: Degradation, rng: torch.Generator) -> Pixels:
@@ -62,9 +65,9 @@ def degraded(photo: Pixels, degradation: Degradation, rng: torch.Generator) -> P
     return (result.clamp(0, 1) * 255).round().byte().numpy()
 
 
-def contact_sheet(name: str, photos: tuple[str, ...]) -> Image.Image:
+def contact_sheet(columns: list[Column], photos: tuple[str, ...]) -> Image.Image:
     rng = torch.Generator().manual_seed(0)
-    captions, degradations = zip(*columns(name), strict=True)
+    captions, degradations = zip(*columns, strict=True)
     size = ((WIDTH + GAP) * (1 + len(captions)) - GAP, CAPTION + (HEIGHT + GAP) * len(photos) - GAP)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
@@ -95,8 +98,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/degradations"))
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
-    for name, (photos, kilobytes) in SHEETS.items():
-        file = encoded(contact_sheet(name, photos), kilobytes * 1000)
+    for name, columns in sheets().items():
+        photos, kilobytes = OTHERS.get(name, USUAL)
+        file = encoded(contact_sheet(columns, photos), kilobytes * 1000)
         (out / f"{name}.jpg").write_bytes(file)
         print(f"{out / name}.jpg {len(file) / 1000:.0f} kB")
 

@@ -26,9 +26,8 @@ from skimage import data
 from torch import Tensor
 
 import pellucid
-from pellucid.degrade import compose
-from pellucid.degrade.compose import DEGRADATIONS, FAMILIES
-from pellucid.models.ast.model import ATTENTIONS, FEEDFORWARDS
+from pellucid.degrade import DEGRADATIONS, compose
+from pellucid.models.ast.choices import ATTENTIONS, FEEDFORWARDS
 
 PRECISIONS = ("fp32", "high", "bf16")
 AST = {"embed_dim": 32, "depths": (1,) * 8 + (2,)}
@@ -101,8 +100,8 @@ def trained() -> Iterator[tuple[str, str]]:
 def degraded() -> Iterator[tuple[str, str]]:
     """Every degradation, and every family of it."""
     image = torch.from_numpy(data.chelsea()[:128, :128].copy()).permute(2, 0, 1).float().div(255)[None]
-    for name in DEGRADATIONS:
-        for family in (None, *FAMILIES.get(name, {})):
+    for name, kind in DEGRADATIONS.items():
+        for family in (None, *kind.families):
             one = compose({name: {"family": family} if family else {}})
             params = [one.sample(torch.Generator().manual_seed(1))]
             yield f"degrade {name} {family or ''}".strip(), digest(one.apply(image, params))

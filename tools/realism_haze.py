@@ -9,7 +9,6 @@ its strength, how alike neighbours and channels are, and how it depends on brigh
 """
 
 import argparse
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,8 +18,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from pellucid.degrade.camera import CAMERA_NOISE_LEVELS, CameraNoise
-from pellucid.degrade.haze import HAZE_LEVELS, Haze
+from pellucid.degrade import DEGRADATIONS, create_degradation
 from tools.pairs import of_file, print_table, real_pairs, synthetic_pairs
 
 SIDE = 640
@@ -35,11 +33,12 @@ def main() -> None:
     torch.set_num_threads(1)
     test, photos = options.data / "test", sorted((options.data / "val").glob("*.webp"))[: options.photos]
 
-    hazes = {name: replace(haze, window=(1, 1)) for name, haze in {"default": Haze(), **HAZE_LEVELS}.items()}
+    levels = {"default": None, **{name: name for name in DEGRADATIONS["haze"].levels}}
+    hazes = {name: create_degradation("haze", level=level, window=(1, 1)) for name, level in levels.items()}
     rows = {name: real_pairs(test / name, shrunk) for name in ("haze_sots4", "haze_revide4")}
     rows |= {f"ours: {name}": synthetic_pairs(haze, photos, shrunk) for name, haze in hazes.items()}
     print_table("haze", haze_figures, rows)
-    cameras = {"default": CameraNoise(), **CAMERA_NOISE_LEVELS}
+    cameras = {"default": DEGRADATIONS["camera"].renderer, **DEGRADATIONS["camera"].levels}
     targets = sorted((test / "realnoise_cc15" / "target").iterdir())
     rows = {"realnoise_cc15": real_pairs(test / "realnoise_cc15")}
     rows |= {f"ours: {name}": synthetic_pairs(camera, targets, shrunk) for name, camera in cameras.items()}

@@ -19,9 +19,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from pellucid.degrade.compose import FAMILIES
-from pellucid.degrade.rain import RAIN_LEVELS, RainStreaks
-from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
+from pellucid.degrade import DEGRADATIONS
 from tools.pairs import Pair, of_file, print_table, real_pairs, synthetic_pairs
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -91,9 +89,10 @@ def main() -> None:
     parser.add_argument("--clean", type=Path, help="folder of clean photos")
     arguments = parser.parse_args()
     photos = sorted(arguments.clean.iterdir()) if arguments.clean else []
+    rain, drops = DEGRADATIONS["rain"], DEGRADATIONS["raindrop"]
     for title, figures, real, degradations in (
-        ("Rain", rain_figures, arguments.rain, {**RAIN_LEVELS, "default": RainStreaks(), **FAMILIES["rain"]}),
-        ("Raindrops", drop_figures, arguments.drops, {**RAINDROP_LEVELS, "default": Raindrops()}),
+        ("Rain", rain_figures, arguments.rain, {**rain.levels, "default": rain.renderer, **rain.families}),
+        ("Raindrops", drop_figures, arguments.drops, {**drops.levels, "default": drops.renderer}),
     ):
         rows: dict[str, Iterable[Pair]] = {real.name: real_pairs(real)} if real else {}
         if photos:

@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pellucid.degrade import GaussianNoise
-from pellucid.degrade.noise import GaussianNoiseParams
+from pellucid.degrade.noise import GaussianNoise, GaussianNoiseParams
 from pellucid.errors import ConfigError, ImageError, MissingExtraError
 from pellucid.imaging import Photo, check_writable_suffix, read_photo, to_depth, write_photo
 from pellucid.inference import Restorer

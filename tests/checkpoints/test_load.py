@@ -59,15 +59,17 @@ def test_outputs_are_not_clamped():
     assert output.max() > 2
 
 
-def test_the_assumption_is_logged_once_unless_it_is_overridden(caplog):
+def test_assumptions_are_logged_once_each_unless_they_are_overridden(caplog):
     path = GOLDEN / "ast_frfn_img128.pth"
     with caplog.at_level(logging.INFO, "pellucid"):
         assert load_network(path).config.bottleneck_shift is False
-        (said,) = caplog.messages
-        assert str(path) in said
-        assert "bottleneck_shift=" in said
+        assert all(str(path) in said for said in caplog.messages)
+        assert [said.partition("override with ")[2] for said in caplog.messages] == [
+            "bottleneck_shift=...)",
+            "attention=...)",
+        ]
         caplog.clear()
-        assert load_network(path, bottleneck_shift=True).config.bottleneck_shift is True
+        assert load_network(path, bottleneck_shift=True, attention="assa").config.bottleneck_shift is True
         assert not caplog.messages
 
 

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from pellucid.checkpoints import load_network, open_checkpoint, save_network
 from pellucid.models.ast import ASTConfig
-from pellucid.models.ast.model import ATTENTIONS, FEEDFORWARDS, WINDOWED
+from pellucid.models.ast.choices import ATTENTIONS, FEEDFORWARDS
 from pellucid.models.astv2 import ASTv2Config
 from pellucid.models.registry import build, family_of
 from pellucid.models.restormer import RestormerConfig
 
 FACTORS = st.sampled_from([1.0, 1.5, 2.0, 2.66, 3.37, 4.0, 4.123])
 CONTAINERS = ("bare", "params", "params_ema", "state_dict")
-ALIKE = {"sparse": "swin", "assa-relu": "assa"}  # in the shapes of their tensors
 few_examples = settings(max_examples=7, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -39,7 +38,7 @@ def ast_configs(draw):
         window_sizes=draw(st.sampled_from([(8,) * 5, (4,) * 5, (6, 8, 8, 8, 8), (2, 4, 8, 8, 8), (1, 2, 4, 7, 7)])),
         bottleneck_shift=draw(st.booleans()),
         ffn_ratio=0.5 if grouped else draw(FACTORS),
-        attention=draw(st.sampled_from(ATTENTIONS)),
+        attention=draw(st.sampled_from(list(ATTENTIONS))),
         feedforward=feedforward,
         drop_path=draw(st.sampled_from([0.0, 0.1, 0.25])),
     )
@@ -97,9 +96,10 @@ def visible(config):
     told.pop("ffn_expansion", None)
     if isinstance(config, ASTConfig):
         del told["drop_path"], told["bottleneck_shift"]
-        if config.attention not in WINDOWED:
+        row = ATTENTIONS[config.attention]
+        if row.where != "window":
             del told["window_sizes"]
-        told["attention"] = ALIKE.get(config.attention, config.attention)
+        told["attention"] = row.taken_for or config.attention
     return {**told, "hidden": hidden_widths(config)}
 
 
@@ -207,9 +207,9 @@ def test_a_file_of_the_old_pytorch_format_is_opened(randomise, tmp_path):
 @pytest.mark.parametrize(
     ("windows", "attention", "assumed"),
     [
-        ((8, 8, 8, 8, 8), "assa", {"bottleneck_shift": False}),
-        ((4, 4, 4, 4, 4), "swin", {"bottleneck_shift": False}),
-        ((4, 8, 8, 8, 8), "assa", {}),
+        ((8, 8, 8, 8, 8), "assa", {"bottleneck_shift": False, "attention": "assa"}),
+        ((4, 4, 4, 4, 4), "swin", {"bottleneck_shift": False, "attention": "swin"}),
+        ((4, 8, 8, 8, 8), "assa", {"attention": "assa"}),
         ((8, 8, 8, 8, 8), "mdta", {}),
     ],
 )

@@ -8,7 +8,8 @@ from PIL import Image
 
 from pellucid.data import PhotoCache, Prefetcher, SyntheticPairs
 from pellucid.data.augment import SYMMETRIES, symmetry
-from pellucid.degrade import GaussianNoise, compose
+from pellucid.degrade import compose
+from pellucid.degrade.noise import GaussianNoise
 from pellucid.errors import ConfigError
 
 SIZES = ((40, 50), (33, 32), (90, 60))

@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pellucid.degrade import DEGRADATIONS
 from pellucid.degrade.blur import (
-    DEFOCUS_LEVELS,
-    MOTION_LEVELS,
     DefocusBlur,
     DefocusBlurParams,
     MotionBlur,
@@ -18,6 +17,8 @@ from pellucid.degrade.blur import (
 )
 from pellucid.degrade.camera import to_linear, to_srgb
 
+KINDS = DEGRADATIONS["motion"], DEGRADATIONS["defocus"]
+BLURS = [blur for kind in KINDS for blur in (*kind.levels.values(), kind.renderer)]
 SHAKE = MotionBlurParams(length=15.0, memory=0.3, jerks=1.0, highlights=1.0, seed=4)
 DISC = DefocusBlurParams(radius=5.0, blades=6, roundness=1.0, rotation=0.2, softness=1.0, rim=0.0, highlights=1.0)
 
@@ -37,7 +38,7 @@ def moments(kernel: Tensor) -> tuple[Tensor, Tensor]:
     return centre, ((shares * places**2).sum(1) - centre**2).sqrt()
 
 
-@pytest.mark.parametrize("blur", [*MOTION_LEVELS.values(), *DEFOCUS_LEVELS.values(), MotionBlur(), DefocusBlur()])
+@pytest.mark.parametrize("blur", BLURS)
 def test_kernels_are_odd_non_negative_centred_and_sum_to_one(blur: MotionBlur | DefocusBlur) -> None:
     drawn = kernels(blur, 30)
     assert drawn.shape[1] == drawn.shape[2]
@@ -138,6 +139,6 @@ def test_blown_highlights_stay_bright() -> None:
 def test_seeds_and_levels_differ() -> None:
     one, other = (motion_kernels([replace(SHAKE, seed=seed)]) for seed in (1, 2))
     assert one.shape != other.shape or not torch.equal(one, other)
-    for levels in (MOTION_LEVELS, DEFOCUS_LEVELS):
+    for levels in (kind.levels for kind in KINDS):
         spread = [moments(kernels(blur, 30).mean(0))[1].mean() for blur in levels.values()]
         assert spread[0] < spread[1] < spread[2]

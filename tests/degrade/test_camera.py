@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pellucid.degrade.camera import CAMERA_NOISE_LEVELS, CameraNoise, CameraNoiseParams, to_linear, to_srgb
+from pellucid.degrade import DEGRADATIONS
+from pellucid.degrade.camera import CameraNoise, CameraNoiseParams, to_linear, to_srgb
 from pellucid.degrade.compression import Jpeg, JpegParams
 
 PLAIN = CameraNoiseParams(
@@ -121,7 +122,7 @@ def test_another_seed_is_other_noise_of_the_same_strength() -> None:
 
 def test_levels_grow() -> None:
     image, means = torch.full((1, 3, 64, 64), 0.4), []
-    for camera in CAMERA_NOISE_LEVELS.values():
+    for camera in DEGRADATIONS["camera"].levels.values():
         rng = torch.Generator().manual_seed(0)
         noisy = camera.apply(image.expand(20, -1, -1, -1), [camera.sample(rng) for _ in range(20)])
         means.append((noisy - image).std().item())

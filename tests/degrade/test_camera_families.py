@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from pellucid.degrade.camera import CAMERA_FAMILIES, CoredNoise, NightNoise, PlainNoise
+from pellucid.degrade import DEGRADATIONS
+from pellucid.degrade.camera import CoredNoise, NightNoise, PlainNoise
 from pellucid.degrade.camera.filters import coarser, luma
 
 NIGHT = {
@@ -34,7 +35,7 @@ def alike(values: Tensor, step: int = 1) -> float:
     return torch.corrcoef(pair)[0, 1].item()
 
 
-@pytest.mark.parametrize("family", CAMERA_FAMILIES.values(), ids=CAMERA_FAMILIES)
+@pytest.mark.parametrize("family", DEGRADATIONS["camera"].families.values(), ids=DEGRADATIONS["camera"].families)
 def test_noise_is_clipped_and_of_all_strengths(family: Any) -> None:
     rng = torch.Generator().manual_seed(0)
     image = torch.linspace(0.1, 0.9, 48).expand(100, 3, 48, 48)

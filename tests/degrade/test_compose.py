@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pellucid.degrade import LEVELS, GaussianNoise, Jpeg, compose, create_degradation, degrade_photo
+from pellucid.degrade import DEGRADATIONS, compose, create_degradation, degrade_photo
+from pellucid.degrade.compression import Jpeg
 from pellucid.degrade.families import Families
+from pellucid.degrade.noise import GaussianNoise
 from pellucid.errors import ConfigError
 from pellucid.imaging import Photo
 
@@ -30,13 +32,13 @@ def test_a_step_happens_as_often_as_its_probability_says() -> None:
     assert changed.tolist() == [drawn[0] is not None for drawn in params[:40]]
 
 
-@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("name", [name for name, kind in DEGRADATIONS.items() if kind.levels])
 def test_levels_are_stronger_and_stronger(name: str) -> None:
     rng = np.random.default_rng(0)
     coarse = torch.from_numpy(rng.random((8, 3, 16, 16))).float()
     image = torch.nn.functional.interpolate(coarse, scale_factor=8, mode="bicubic").clamp(0, 1)
     changes: list[float] = []
-    for level in LEVELS[name]:
+    for level in DEGRADATIONS[name].levels:
         degradation = create_degradation(name, level=level)
         params = [degradation.sample(torch.Generator().manual_seed(i)) for i in range(len(image))]
         changes.append((degradation.apply(image, params) - image).square().mean().item())

@@ -5,13 +5,12 @@ from typing import Any
 import pytest
 import torch
 
-from pellucid.degrade import DEGRADATIONS, LEVELS, Degradation, compose
-from pellucid.degrade.compose import FAMILIES
+from pellucid.degrade import DEGRADATIONS, Degradation, compose
 
 ALL: dict[str, Degradation] = {
-    **DEGRADATIONS,
-    **{f"{name}-{level}": preset for name, levels in LEVELS.items() for level, preset in levels.items()},
-    **{f"{name}-{family}": one for name, families in FAMILIES.items() for family, one in families.items()},
+    **{name: kind.renderer for name, kind in DEGRADATIONS.items()},
+    **{f"{name}-{level}": preset for name, kind in DEGRADATIONS.items() for level, preset in kind.levels.items()},
+    **{f"{name}-{family}": one for name, kind in DEGRADATIONS.items() for family, one in kind.families.items()},
     "several": compose({"rain": {"probability": 0.5}, "gaussian": {"probability": 0.5}, "jpeg": {}}),
 }
 

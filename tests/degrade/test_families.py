@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from pellucid.degrade import create_degradation
-from pellucid.degrade.compose import FAMILIES, UNSEEN, has_lengths
+from pellucid.degrade import DEGRADATIONS, create_degradation
+from pellucid.degrade.compose import has_lengths
 
 SCALED = [
     (name, family)
     for name in ("raindrop", "defocus", "motion")
-    for family in FAMILIES[name]
+    for family in DEGRADATIONS[name].families
     if has_lengths(name, family)
 ]
 
@@ -34,13 +34,14 @@ def test_any_draws_all_families_but_the_unseen(name: str) -> None:
     every = create_degradation(name, family="any")
     rng = torch.Generator().manual_seed(0)
     drawn = {every.sample(rng)[0] for _ in range(200)}
-    assert drawn == {name, *FAMILIES[name]} - {UNSEEN[name]}
-    assert UNSEEN[name] in FAMILIES[name]
+    families, unseen = DEGRADATIONS[name].families, DEGRADATIONS[name].unseen
+    assert drawn == {name, *families} - {unseen}
+    assert unseen in families
 
 
 @pytest.mark.parametrize(("name", "family"), SCALED)
 def test_scale_multiplies_lengths_and_nothing_else(name: str, family: str) -> None:
-    renderer: Any = FAMILIES[name][family]
+    renderer: Any = DEGRADATIONS[name].families[family]
     small, large = (one.sample(torch.Generator().manual_seed(5)) for one in (renderer, replace(renderer, scale=2.0)))
     ratios = {
         key: b / a

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from pellucid.degrade import DEGRADATIONS
 from pellucid.degrade.fields import Window, scene_axes, smooth_noise
-from pellucid.degrade.haze import HAZE_LEVELS, Haze, HazeParams
+from pellucid.degrade.haze import Haze, HazeParams
 
 
 def sample(seed: int = 0, **changes: object) -> HazeParams:
@@ -155,7 +156,7 @@ def test_a_grey_picture_sees_grey_haze() -> None:
 
 def test_levels_grow() -> None:
     image, means = photo(1, 3, 32, 32), []
-    for haze in (HAZE_LEVELS[name] for name in ("light", "medium", "dense")):
+    for haze in (DEGRADATIONS["haze"].levels[name] for name in ("light", "medium", "dense")):
         rng = torch.Generator().manual_seed(0)
         means.append(torch.stack([haze.transmission(image, [haze.sample(rng)]).mean() for _ in range(40)]).mean())
     assert means[0] > means[1] + 0.1 > means[2] + 0.2

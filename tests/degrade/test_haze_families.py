@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pellucid.degrade.compose import FAMILIES, UNSEEN, create_degradation
-from pellucid.degrade.haze import HAZE_FAMILIES, Corridor, DepthHaze, Planes, Plumes, Veil
+from pellucid.degrade import DEGRADATIONS
+from pellucid.degrade.compose import create_degradation
+from pellucid.degrade.haze import Corridor, DepthHaze, Planes, Plumes, Veil
 from pellucid.degrade.haze.guided import joint_bilateral, reduced
 from pellucid.degrade.haze.planes import Bank
 from pellucid.degrade.haze.scattering import brightness, colours, exposed, through
@@ -20,7 +21,10 @@ def photo(*shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(7))
 
 
-@pytest.fixture(params=HAZE_FAMILIES.values(), ids=HAZE_FAMILIES)
+HAZE = DEGRADATIONS["haze"]
+
+
+@pytest.fixture(params=HAZE.families.values(), ids=HAZE.families)
 def family(request: pytest.FixtureRequest) -> Any:
     return request.param
 
@@ -48,7 +52,7 @@ def test_a_grey_picture_sees_the_haze_of_its_colours_mean(family: Any) -> None:
 def test_what_is_drawn_from_any_is_trained_on_and_the_unseen_is_not() -> None:
     rng = torch.Generator().manual_seed(0)
     drawn = {create_degradation("haze", family="any").sample(rng)[0] for _ in range(100)}
-    assert drawn == {"haze", *FAMILIES["haze"]} - {UNSEEN["haze"]}
+    assert drawn == {"haze", *HAZE.families} - {HAZE.unseen}
 
 
 @pytest.mark.parametrize("in_light", [False, True])
@@ -71,7 +75,7 @@ def test_haze_is_as_bright_as_what_the_same_light_lights() -> None:
 
 @pytest.mark.parametrize("name", ["depth", "plumes", "veil", "planes"])
 def test_haze_over_a_dark_scene_may_be_dark(name: str) -> None:
-    dark, family = torch.full((30, 3, 24, 24), 0.25), HAZE_FAMILIES[name]
+    dark, family = torch.full((30, 3, 24, 24), 0.25), HAZE.families[name]
     rng = torch.Generator().manual_seed(0)
     lit, unlit = (
         [replace(family.sample(rng), lit=share, **({"lamps": ()} if name == "plumes" else {})) for _ in range(30)]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pellucid.degrade import GaussianNoise, GaussianNoiseParams
+from pellucid.degrade.noise import GaussianNoise, GaussianNoiseParams
 
 
 def test_noise_has_the_strength_asked_for_image_by_image() -> None:

@@ -1,12 +1,16 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from scipy import ndimage
 from torch import Tensor
 
-from pellucid.degrade.raindrop import RAINDROP_LEVELS, Raindrops
+from pellucid.degrade import DEGRADATIONS
+from pellucid.degrade.raindrop import Raindrops
 from pellucid.errors import ConfigError
+
+LEVELS: Any = DEGRADATIONS["raindrop"].levels
 
 PLAIN = Raindrops(
     coverage=(0.2, 0.2),
@@ -119,11 +123,11 @@ def test_levels_cover_more_and_differ_in_focus() -> None:
     image = noise(6)
     covered = {
         name: (drops_on(image, replace(drops, mist=(0.0, 0.0))) - image).abs().gt(0.05).any(1).float().mean()
-        for name, drops in RAINDROP_LEVELS.items()
+        for name, drops in LEVELS.items()
     }
     assert covered["few"] < covered["defocused"]
     assert covered["few"] < covered["many"]
-    assert RAINDROP_LEVELS["defocused"].defocus[0] > max(RAINDROP_LEVELS[n].defocus[1] for n in ("few", "many"))
+    assert LEVELS["defocused"].defocus[0] > max(LEVELS[n].defocus[1] for n in ("few", "many"))
 
 
 def test_scale_enlarges_drops_and_blur() -> None:

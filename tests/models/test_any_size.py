@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from pellucid.blocks.transformer import set_gradient_checkpointing
 from pellucid.models.ast import ASTConfig
-from pellucid.models.ast.model import ATTENTIONS, FEEDFORWARDS
+from pellucid.models.ast.choices import ATTENTIONS, FEEDFORWARDS
 from pellucid.models.astv2 import ASTv2Config
 from pellucid.models.registry import build
 from pellucid.models.restormer import RestormerConfig

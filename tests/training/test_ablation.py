@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pellucid.training import TrainConfig, ablation
-from pellucid.training.ablation import ATTENTION, FEEDFORWARD, Row, as_markdown, run_ablation, variants
+from pellucid.training.ablation import TABLES, Row, as_markdown, run_ablation, variants
 
 from conftest import Run, one_line, textured
 
@@ -19,13 +19,13 @@ def photos(tmp_path: Path) -> Path:
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two variants of four channels."""
     monkeypatch.setattr(ablation, "LAYOUT", ablation.LAYOUT | {"embed_dim": 4, "num_heads": (4, 4, 2, 2, 1)})
-    monkeypatch.setattr(ablation, "ATTENTION", {"Swin": "swin", "ASSA": "assa"})
+    monkeypatch.setitem(TABLES, "attention", {"Swin": "swin", "ASSA": "assa"})
     monkeypatch.setattr(ablation, "RATIOS", [1.0, 2.0])
 
 
 def test_variants_have_as_many_parameters_each() -> None:
     found = variants()
-    assert [variant.title for variant in found] == [*ATTENTION, *FEEDFORWARD]
+    assert [variant.title for variant in found] == [*TABLES["attention"], *TABLES["feedforward"]]
     paper = next(variant for variant in found if variant.title == "FRFN")
     assert paper.overrides["ffn_ratio"] == 2.0
     assert all(abs(variant.parameters / paper.parameters - 1) < 0.02 for variant in found)

@@ -3,12 +3,15 @@
 More than 300 lines: most are rows of the papers' tables.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pellucid.degrade import DEGRADATIONS
+from pellucid.degrade.compose import has_lengths
 from pellucid.errors import ConfigError, did_you_mean
+from pellucid.zoo.tasks import MIXED, ONE_PERCENT, TASKS, Degradations
 
 SIGMAS = (15.0, 25.0, 50.0)
 
@@ -39,7 +42,7 @@ class Benchmark:
     Attributes:
         id: how the command line names it.
         title: in words.
-        task: one of ``pellucid.zoo.catalog.TASKS``.
+        task: one of ``pellucid.zoo.TASKS``.
         kind: "pairs" of input and target, clean pictures to which "gaussian" noise is added, or clean pictures
             "degraded" as ``degrade`` says.
         degrade: options for ``pellucid.degrade.compose``; none leaves the pictures as they are.
@@ -89,247 +92,165 @@ class Benchmark:
         return f"{self.id}: published rows are not shown, they were scored under {theirs} and these under {protocol}"
 
 
-AST, RESTORMER = "AST (CVPR 2024)", "Restormer (CVPR 2022)"
-_MATLAB_SSIM = "The papers' SSIM is MATLAB's on RGB, a 3-D filter that is not computed here: PSNR only."
-_ALIGNED = "The papers align each output with its target before they score it, which is not done here."
+_AST, _RESTORMER = "AST (CVPR 2024) [1]", "Restormer (CVPR 2022) [2]"
 _CLEAN = "clean pictures"
-_AS_GIVEN = {"scale": 1.0}  # lengths in pixels, whatever the size of the picture
-_ONE_PERCENT = {"gaussian": {"low": 2.55, "high": 2.55}}
+_AGAN: dict[str, Any] = {"layout": "data/ + gt/", "tile": 384, "overlap": 80}
+_GREY: dict[str, Any] = {"layout": "clean grey pictures", "channels": 1}
+_PSNR_ONLY: dict[str, Any] = {
+    "ssim": False,
+    "note": "The papers' SSIM is MATLAB's on RGB, a 3-D filter that is not computed here: PSNR only.",
+}
+_ALIGNED: dict[str, Any] = {
+    "ssim": False,
+    "published_protocol": "rgb after alignment",
+    "note": "The papers align each output with its target before they score it, which is not done here.",
+}
 
 
-def _blind(model: str, psnr: Sequence[float], source: str) -> tuple[Published, ...]:
-    rows = zip(SIGMAS, psnr, strict=True)
-    return tuple(Published(model=f"{model}, blind", psnr=value, sigma=sigma, source=source) for sigma, value in rows)
+def _pairs(id: str, title: str, task: str, count: int, *published: Published, **others: Any) -> Benchmark:
+    rules: dict[str, Any] = {"protocol": TASKS[task].protocol, **others}
+    return Benchmark(id=id, title=title, task=task, kind="pairs", count=count, published=published, **rules)
 
 
-def _derain(id: str, title: str, count: int, *published: Published) -> Benchmark:
-    return Benchmark(
-        id=id, title=title, task="derain", kind="pairs", count=count, protocol="matlab-y", published=published
-    )
-
-
-def _deblur(id: str, title: str, count: int, psnr: float, *, aligned: bool = False) -> Benchmark:
-    return Benchmark(
-        id=id,
-        title=title,
-        task="deblur",
-        kind="pairs",
-        count=count,
-        ssim=False,
-        published=(Published(model="Restormer", psnr=psnr, source=f"{RESTORMER} [2]"),),
-        published_protocol="rgb after alignment" if aligned else None,
-        note=_ALIGNED if aligned else _MATLAB_SSIM,
-    )
+def _reported(model: str, psnr: float, ssim: float | None = None, source: str = _AST) -> Published:
+    return Published(model=model, psnr=psnr, ssim=ssim, source=source)
 
 
 def _restormer(psnr: float, ssim: float | None = None) -> Published:
-    return Published(model="Restormer", psnr=psnr, ssim=ssim, source=f"{RESTORMER} [2]")
+    return _reported("Restormer", psnr, ssim, _RESTORMER)
 
 
-def _denoise(
-    id: str,
-    title: str,
-    count: int,
-    restormer: Sequence[float] = (),
-    *,
-    channels: int = 3,
-    size: tuple[int, int] | None = None,
-    source: str = f"{RESTORMER} [2]",
-    note: str = "",
+def _noisy(
+    id: str, title: str, count: int, restormer: Sequence[float] = (), *, source: str = _RESTORMER, **others: Any
 ) -> Benchmark:
-    return Benchmark(
-        id=id,
-        title=title,
-        task="denoise",
-        kind="gaussian",
-        layout=_CLEAN if channels == 3 else "clean grey pictures",
-        count=count,
-        channels=channels,
-        size=size,
-        published=_blind("Restormer", restormer, source) if restormer else (),
-        note=note,
-    )
+    """Clean pictures to which Gaussian noise is added; Restormer's PSNR at each of ``SIGMAS``."""
+    rows = zip(SIGMAS, restormer, strict=False)
+    published = [Published(model="Restormer, blind", psnr=psnr, sigma=sigma, source=source) for sigma, psnr in rows]
+    rules: dict[str, Any] = {"layout": _CLEAN, "published": tuple(published), **others}
+    return Benchmark(id=id, title=title, task="denoise", kind="gaussian", count=count, **rules)
 
 
-def _made(id: str, title: str, task: str, **degrade: Mapping[str, Any]) -> Benchmark:
+def _made(id: str, title: str, task: str, degrade: Degradations) -> Benchmark:
     return Benchmark(
         id=id,
         title=f"{title}, made on clean pictures",
         task=task,
         kind="degraded",
-        degrade=degrade,
+        degrade={name: _as_given(name, options) for name, options in degrade.items()},
         layout=_CLEAN,
-        protocol="matlab-y" if task == "derain" else "rgb",
+        protocol=TASKS[task].protocol,
         note="Each picture's degradation is drawn from its number, and from no seed that training uses.",
     )
 
 
+def _as_given(name: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Lengths in pixels, whatever the size of the picture."""
+    return {**options, "scale": 1.0} if has_lengths(name, options.get("family")) else options
+
+
+def _of_task(task: str, degrade: Degradations) -> Iterator[Benchmark]:
+    """A task's degradation, and the family of it that is kept for validation."""
+    name = next(iter(degrade))
+    kind, noise = DEGRADATIONS[name], " and 1 % noise" if "gaussian" in degrade else ""
+    yield _made(f"made-{name}", kind.title + noise, task, degrade)
+    if kind.unseen:
+        title = f"{name.capitalize()} by a renderer that is kept for validation"
+        yield _made(f"unseen-{name}", title, task, {**degrade, name: {"family": kind.unseen}})
+
+
 BENCHMARKS: tuple[Benchmark, ...] = (
-    Benchmark(
-        id="spad",
-        title="SPAD, real rain streaks",
-        task="derain",
-        kind="pairs",
-        count=1000,
-        protocol="matlab-y",
+    _pairs(
+        "spad",
+        "SPAD, real rain streaks",
+        "derain",
+        1000,
+        _reported("AST-B", 49.51, 0.9942),
+        _reported("AST-B+ (self-ensemble)", 49.72, 0.9944),
+        _reported("DRSformer", 48.54, source="[2]"),
+        _reported("Restormer", 47.98, source="[2]"),
+        _reported("IDT", 47.34, source="[2]"),
         tile="off",
-        published=(
-            Published(model="AST-B", psnr=49.51, ssim=0.9942, source=f"{AST} [1]"),
-            Published(model="AST-B+ (self-ensemble)", psnr=49.72, ssim=0.9944, source=f"{AST} [1]"),
-            Published(model="DRSformer", psnr=48.54, source="[2]"),
-            Published(model="Restormer", psnr=47.98, source="[2]"),
-            Published(model="IDT", psnr=47.34, source="[2]"),
-        ),
     ),
-    Benchmark(
-        id="agan-a",
-        title="AGAN-Data test_a, raindrops",
-        task="raindrop",
-        kind="pairs",
-        layout="data/ + gt/",
-        count=58,
-        tile=384,
-        overlap=80,
-        published=(Published(model="AST-B", psnr=32.32, ssim=0.935, source=f"{AST} [1]"),),
-    ),
-    Benchmark(
-        id="agan-b",
-        title="AGAN-Data test_b, raindrops",
-        task="raindrop",
-        kind="pairs",
-        layout="data/ + gt/",
-        count=249,
-        tile=384,
-        overlap=80,
-    ),
-    Benchmark(
-        id="dense-haze",
-        title="Dense-Haze, the five test pairs",
-        task="dehaze",
-        kind="pairs",
+    _pairs("agan-a", "AGAN-Data test_a, raindrops", "raindrop", 58, _reported("AST-B", 32.32, 0.935), **_AGAN),
+    _pairs("agan-b", "AGAN-Data test_b, raindrops", "raindrop", 249, **_AGAN),
+    _pairs(
+        "dense-haze",
+        "Dense-Haze, the five test pairs",
+        "dehaze",
+        5,
+        _reported("AST-B", 17.12, 0.55),
         layout="hazy/ + gt/",
-        count=5,
         tile=1152,
         overlap=384,
-        published=(Published(model="AST-B", psnr=17.12, ssim=0.55, source=f"{AST} [1]"),),
     ),
-    Benchmark(
-        id="sots",
-        title="RESIDE SOTS, indoor or outdoor",
-        task="dehaze",
-        kind="pairs",
-        layout="hazy/ + gt/",
-        count=500,
-    ),
-    _derain("test100", "Test100, synthetic rain", 100, _restormer(32.00, 0.923)),
-    _derain("rain100h", "Rain100H, synthetic rain", 100, _restormer(31.46, 0.904)),
-    _derain(
+    _pairs("sots", "RESIDE SOTS, indoor or outdoor", "dehaze", 500, layout="hazy/ + gt/"),
+    _pairs("test100", "Test100, synthetic rain", "derain", 100, _restormer(32.00, 0.923)),
+    _pairs("rain100h", "Rain100H, synthetic rain", "derain", 100, _restormer(31.46, 0.904)),
+    _pairs(
         "rain100l",
         "Rain100L, synthetic rain",
+        "derain",
         100,
         _restormer(38.99, 0.978),
-        Published(model="RCDNet", psnr=40.00, source="[2], trained on Rain100L's own training set"),
+        _reported("RCDNet", 40.00, source="[2], trained on Rain100L's own training set"),
     ),
-    _derain("test1200", "Test1200, synthetic rain", 1200, _restormer(33.19, 0.926)),
-    _derain("test2800", "Test2800, synthetic rain", 2800, _restormer(34.18, 0.944)),
-    _derain("rain12", "Rain12, synthetic rain", 12),
-    _deblur("gopro", "GoPro, motion blur", 1111, 32.92),
-    _deblur("hide", "HIDE, motion blur of people", 2025, 31.22),
-    _deblur("realblur-r", "RealBlur-R, real motion blur from raw", 980, 36.19, aligned=True),
-    _deblur("realblur-j", "RealBlur-J, real motion blur from JPEG", 980, 28.96, aligned=True),
-    Benchmark(
-        id="dpdd",
-        title="DPDD, defocus, one picture",
-        task="defocus",
-        kind="pairs",
+    _pairs("test1200", "Test1200, synthetic rain", "derain", 1200, _restormer(33.19, 0.926)),
+    _pairs("test2800", "Test2800, synthetic rain", "derain", 2800, _restormer(34.18, 0.944)),
+    _pairs("rain12", "Rain12, synthetic rain", "derain", 12),
+    _pairs("gopro", "GoPro, motion blur", "deblur", 1111, _restormer(32.92), **_PSNR_ONLY),
+    _pairs("hide", "HIDE, motion blur of people", "deblur", 2025, _restormer(31.22), **_PSNR_ONLY),
+    _pairs("realblur-r", "RealBlur-R, real motion blur from raw", "deblur", 980, _restormer(36.19), **_ALIGNED),
+    _pairs("realblur-j", "RealBlur-J, real motion blur from JPEG", "deblur", 980, _restormer(28.96), **_ALIGNED),
+    _pairs(
+        "dpdd",
+        "DPDD, defocus, one picture",
+        "defocus",
+        76,
+        _restormer(25.98, 0.811),
         layout="inputC/ + target/",
-        count=76,
         protocol="skimage-rgb",
-        published=(_restormer(25.98, 0.811),),
     ),
-    Benchmark(
-        id="dpdd-dual",
-        title="DPDD, defocus, two views of dual pixels",
-        task="defocus",
-        kind="pairs",
+    _pairs(
+        "dpdd-dual",
+        "DPDD, defocus, two views of dual pixels",
+        "defocus",
+        76,
+        _restormer(26.66, 0.833),
         layout="inputL/ + inputR/ + target/",
-        count=76,
         dual_pixel=True,
         protocol="skimage-rgb",
-        published=(_restormer(26.66, 0.833),),
         note="The input's score is the left view's.",
     ),
-    Benchmark(
-        id="sidd",
-        title="SIDD, noise of real cameras, cut to 256x256",
-        task="denoise-real",
-        kind="pairs",
-        count=1280,
-        ssim=False,
-        published=(_restormer(40.02),),
-        note=_MATLAB_SSIM,
+    _pairs(
+        "sidd", "SIDD, noise of real cameras, cut to 256x256", "denoise-real", 1280, _restormer(40.02), **_PSNR_ONLY
     ),
-    Benchmark(
-        id="cc15",
-        title="CC15, noise of real cameras, JPEG, cut to 512x512",
-        task="denoise-real",
-        kind="pairs",
-        count=15,
-    ),
-    _denoise("set12", "Set12, grey", 12, (33.35, 31.04, 28.01), channels=1),
-    _denoise("bsd68", "BSD68, grey", 68, (31.95, 29.51, 26.62), channels=1),
-    _denoise("cbsd68", "CBSD68", 68, (34.39, 31.78, 28.59)),
-    _denoise("kodak24", "Kodak24, the 500x500 crops", 24, size=(500, 500), note="The full pictures score differently."),
-    _denoise(
+    _pairs("cc15", "CC15, noise of real cameras, JPEG, cut to 512x512", "denoise-real", 15),
+    _noisy("set12", "Set12, grey", 12, (33.35, 31.04, 28.01), **_GREY),
+    _noisy("bsd68", "BSD68, grey", 68, (31.95, 29.51, 26.62), **_GREY),
+    _noisy("cbsd68", "CBSD68", 68, (34.39, 31.78, 28.59)),
+    _noisy("kodak24", "Kodak24, the 500x500 crops", 24, size=(500, 500), note="The full pictures score differently."),
+    _noisy(
         "kodak24-full",
         "Kodak, the full 768x512 pictures",
         24,
         (35.44, 33.02, 30.00),
         size=(768, 512),
-        source=f"{RESTORMER} [2], which pictures not said; Restormer on the crops is given as lower",
+        source=f"{_RESTORMER}, which pictures not said; Restormer on the crops is given as lower",
         note="The 500x500 crops score differently.",
     ),
-    _denoise("mcmaster", "McMaster", 18, (35.55, 33.31, 30.29)),
-    _denoise("urban100", "Urban100", 100, (35.06, 32.91, 30.02)),
-    _made("made-rain", "Rain streaks", "derain", rain=_AS_GIVEN),
-    _made("made-raindrop", "Drops on glass", "raindrop", raindrop=_AS_GIVEN),
-    _made("made-haze", "Haze", "dehaze", haze={"window": (1.0, 1.0)}),
-    _made("made-motion", "Camera shake and 1 % noise", "deblur", motion=_AS_GIVEN, **_ONE_PERCENT),
-    _made(
-        "made-shake",
-        "Slight shake, 2-6 pixels, and 1 % noise",
-        "deblur",
-        motion={"level": "slight", **_AS_GIVEN},
-        **_ONE_PERCENT,
-    ),
-    _made(
-        "made-shake-10",
-        "Shake, 2-10 pixels, and 1 % noise",
-        "deblur",
-        motion={"length": (2.0, 10.0), **_AS_GIVEN},
-        **_ONE_PERCENT,
-    ),
-    _made("made-defocus", "Pictures out of focus and 1 % noise", "defocus", defocus=_AS_GIVEN, **_ONE_PERCENT),
-    _made("made-camera", "Noise of a camera", "denoise-real", camera={}),
-    _made("made-rain-haze", "Rain and haze", "any", haze={"level": "light"}, rain={"level": "medium", **_AS_GIVEN}),
-    _made(
-        "made-rain-raindrop",
-        "Rain, and drops on glass",
-        "any",
-        rain={"level": "drizzle", **_AS_GIVEN},
-        raindrop={"level": "few", **_AS_GIVEN},
-    ),
-    _made("made-haze-camera", "Haze and a camera's noise", "any", haze={"level": "medium"}, camera={"level": "light"}),
+    _noisy("mcmaster", "McMaster", 18, (35.55, 33.31, 30.29)),
+    _noisy("urban100", "Urban100", 100, (35.06, 32.91, 30.02)),
+    *(made for task, row in TASKS.items() if row.degrade for made in _of_task(task, row.degrade)),
     *(
-        _made(f"unseen-{name}", f"{name.capitalize()} by a renderer that is kept for validation", task, **made)
-        for name, task, made in (
-            ("rain", "derain", {"rain": {"family": "perspective", **_AS_GIVEN}}),
-            ("raindrop", "raindrop", {"raindrop": {"family": "painted", **_AS_GIVEN}}),
-            ("haze", "dehaze", {"haze": {"family": "corridor"}}),
-            ("motion", "deblur", {"motion": {"family": "moving", **_AS_GIVEN}, **_ONE_PERCENT}),
-            ("defocus", "defocus", {"defocus": {"family": "ring", **_AS_GIVEN}, **_ONE_PERCENT}),
-            ("camera", "denoise-real", {"camera": {"family": "coring"}}),
+        _made(id, f"{title}, and 1 % noise", "deblur", {"motion": shake, **ONE_PERCENT})
+        for id, title, shake in (
+            ("made-shake", "Slight shake, 2-6 pixels", {"level": "slight"}),
+            ("made-shake-10", "Shake, 2-10 pixels", {"length": (2.0, 10.0)}),
         )
+    ),
+    *(
+        _made(f"made-{name}", name.replace("-", " and ").capitalize(), "any", degrade)
+        for name, degrade in MIXED.items()
     ),
 )
 

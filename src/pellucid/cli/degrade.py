@@ -1,33 +1,73 @@
 """``pellucid degrade``: make pictures worse, to look at, to test with or to train on."""
 
 import random
+from collections.abc import Callable
 from dataclasses import asdict
+from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from pellucid.cli import options
 from pellucid.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pellucid.degrade import Kind
     from pellucid.files import Job
     from pellucid.files.deadline import CheckTime
     from pellucid.imaging import Frame, Picture
     from pellucid.inference.guard import TileWatch
 
 
-def degrade(
+def degrade() -> None:
+    """Degrade pictures, in the order of these options. Metadata and depth survive; inputs are never overwritten."""
+
+
+class DegradeCommand(TyperCommand):
+    """``degrade``; which degradations there are to be options is only asked when it is used, for it takes PyTorch."""
+
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        """The context of the command with all its options."""
+        app = typer.Typer(rich_markup_mode=None)
+        app.command()(_with_all_options())
+        return typer.main.get_command(app).make_context(*arguments, **settings)
+
+
+def _with_all_options() -> Callable[..., None]:
+    """``_degrade`` with an option for each degradation in the place of ``chosen``."""
+    from pellucid.degrade import DEGRADATIONS
+
+    kinds = {name: kind for name, kind in DEGRADATIONS.items() if kind.option}
+
+    def run(**given: Any) -> None:
+        values = {name: given.pop(name) for name in kinds}
+        chosen = {name: kinds[name].meant_by(value) for name, value in values.items() if value is not None}
+        _degrade(chosen=chosen, **given)
+
+    parameters: list[Parameter] = []
+    for parameter in signature(_degrade).parameters.values():
+        parameters += map(_option, kinds, kinds.values()) if parameter.name == "chosen" else [parameter]
+    run.__signature__ = Signature([parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters])
+    run.__doc__ = degrade.__doc__
+    return run
+
+
+def _option(name: str, kind: "Kind") -> Parameter:
+    """The option of a degradation."""
+    value, least, most, takes = {
+        "level": (str, None, None, f"{', '.join(kind.levels)} or any."),
+        "sigma": (float, 0, None, "σ, on the scale of 0-255."),
+        "quality": (int, 1, 100, "quality, 1 to 100."),
+    }[kind.option or ""]
+    said = Annotated[value | None, typer.Option(min=least, max=most, help=f"{kind.title}: {takes}")]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=said)
+
+
+def _degrade(
     inputs: options.Inputs,
     output: options.Output = None,
-    haze: Annotated[str | None, typer.Option(help="light, medium, dense, smoke or any.")] = None,
-    rain: Annotated[str | None, typer.Option(help="drizzle, medium, heavy or any.")] = None,
-    raindrop: Annotated[str | None, typer.Option(help="few, many, defocused or any.")] = None,
-    defocus: Annotated[str | None, typer.Option(help="slight, medium, strong or any.")] = None,
-    motion: Annotated[str | None, typer.Option(help="slight, medium, strong or any.")] = None,
-    camera: Annotated[str | None, typer.Option(help="Noise of a camera: light, medium, heavy or any.")] = None,
-    gaussian: Annotated[float | None, typer.Option(min=0, help="σ of Gaussian noise, on the scale of 0-255.")] = None,
-    jpeg: Annotated[int | None, typer.Option(min=1, max=100, help="Quality of JPEG compression.")] = None,
-    webp: Annotated[int | None, typer.Option(min=1, max=100, help="Quality of WebP compression.")] = None,
+    chosen: dict[str, dict[str, Any]] | None = None,  # there the command has an option for each degradation
     seed: Annotated[int, typer.Option(min=0, help="Of everything random; each picture draws its own.")] = 0,
     suffix: options.Suffix = "degraded",
     format: options.Format = None,
@@ -44,25 +84,14 @@ def degrade(
     date: options.Date = "keep",
     as_json: options.Json = False,
 ) -> None:
-    """Degrade pictures, in the order of these options. Metadata and depth survive; inputs are never overwritten."""
     from pellucid.cli.progress import FileProgress
     from pellucid.cli.streams import standard_streams
     from pellucid.degrade import compose, degrade_photo
     from pellucid.files import FileResult, process_files
     from pellucid.imaging import Photo
 
-    chosen = _chosen(
-        levels={
-            "haze": haze,
-            "rain": rain,
-            "raindrop": raindrop,
-            "defocus": defocus,
-            "motion": motion,
-            "camera": camera,
-        },
-        numbers={"gaussian": gaussian},
-        qualities={"jpeg": jpeg, "webp": webp},
-    )
+    if not chosen:
+        raise ConfigError("nothing to do: name a degradation, for example --rain heavy")
     handling = options.file_options(
         suffix=suffix,
         format=format,
@@ -116,17 +145,3 @@ def degrade(
         typer.echo(options.to_json({"seed": seed, "degrade": chosen, "files": [asdict(result) for result in results]}))
     if any(result.error for result in results):
         raise typer.Exit(1)
-
-
-def _chosen(
-    *, levels: dict[str, str | None], numbers: dict[str, float | None], qualities: dict[str, int | None]
-) -> dict[str, dict[str, Any]]:
-    """The options as ``compose`` takes them."""
-    chosen: dict[str, dict[str, Any]] = {
-        name: {} if level == "any" else {"level": level} for name, level in levels.items() if level is not None
-    }
-    chosen |= {name: {"low": value, "high": value} for name, value in numbers.items() if value is not None}
-    chosen |= {name: {"quality": (value, value)} for name, value in qualities.items() if value is not None}
-    if not chosen:
-        raise ConfigError("nothing to do: name a degradation, for example --rain heavy")
-    return chosen

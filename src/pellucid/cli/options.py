@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pellucid.errors import CheckpointError, ConfigError, ImageError
+from pellucid.zoo.tasks import DEFAULT, TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,7 +61,8 @@ Task = Annotated[
     typer.Option(
         "--task",
         "-t",
-        help="What is wrong with the picture: denoise (the default), denoise-real, derain, raindrop, dehaze or deblur.",
+        help=f"What is wrong with the picture: {', '.join(name for name, task in TASKS.items() if task.weights)}."
+        f" Default: {DEFAULT}.",
     ),
 ]
 Tile = Annotated[str, typer.Option("--tile", help="auto, off, or the side of tiles in pixels.")]

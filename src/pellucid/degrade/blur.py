@@ -1,7 +1,7 @@
 """Blur by a shaking camera and by a lens out of focus, as sensors gather it: in linear light."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -129,19 +129,6 @@ class DefocusBlur:
     def apply(self, image: Tensor, params: Sequence[DefocusBlurParams]) -> Tensor:
         """Blur (B, C, H, W) in [0, 1]."""
         return blur_light(image, defocus_kernels(params).to(image.device), [p.highlights for p in params])
-
-
-MOTION_LEVELS: Mapping[str, MotionBlur] = {
-    "slight": MotionBlur(length=(2.0, 6.0)),
-    "medium": MotionBlur(length=(6.0, 15.0)),
-    "strong": MotionBlur(length=(15.0, 40.0)),
-}
-
-DEFOCUS_LEVELS: Mapping[str, DefocusBlur] = {
-    "slight": DefocusBlur(radius=(0.5, 1.5)),
-    "medium": DefocusBlur(radius=(1.5, 4.0)),
-    "strong": DefocusBlur(radius=(4.0, 10.0)),
-}
 
 
 def motion_kernels(params: Sequence[MotionBlurParams]) -> Tensor:

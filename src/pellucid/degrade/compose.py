@@ -1,4 +1,4 @@
-"""Several degradations one after the other, each with a probability; and all of them by name."""
+"""Degradations by name, and several one after the other, each with a probability."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,64 +9,9 @@ import torch
 from torch import Tensor
 
 from pellucid.degrade.base import Degradation, chance
-from pellucid.degrade.blur import DEFOCUS_LEVELS, MOTION_LEVELS, DefocusBlur, MotionBlur
-from pellucid.degrade.camera import CAMERA_FAMILIES, CAMERA_NOISE_LEVELS, CameraNoise
-from pellucid.degrade.compression import JPEG_FAMILIES, Jpeg, WebP
-from pellucid.degrade.defocus import Polygon, Ring, SoftFocus
-from pellucid.degrade.dusk import Dusk
 from pellucid.degrade.families import Families
-from pellucid.degrade.glow import Glow
-from pellucid.degrade.grass import Grass
-from pellucid.degrade.haze import HAZE_FAMILIES, HAZE_LEVELS, Haze
-from pellucid.degrade.layers import Depth, Moving
-from pellucid.degrade.motion import Jerk, Straight, ZoomRotate
-from pellucid.degrade.noise import GaussianNoise
-from pellucid.degrade.rain import RAIN_LEVELS, RainGrains, RainLines, RainPerspective, RainStreaks, RainWater
-from pellucid.degrade.raindrop import RAINDROP_LEVELS, Beads, Blobs, Painted, Pane, Raindrops, Runs
-from pellucid.degrade.stretch import Stretch
+from pellucid.degrade.registry import ANY, DEGRADATIONS, Kind
 from pellucid.errors import ConfigError, did_you_mean
-
-DEGRADATIONS: dict[str, Degradation] = {  # with the strengths to train on, in the order in which they happen to a photo
-    "stretch": Stretch(),
-    "grass": Grass(),
-    "dusk": Dusk(),
-    "glow": Glow(),
-    "haze": Haze(),
-    "rain": RainStreaks(),
-    "raindrop": Raindrops(),
-    "defocus": DefocusBlur(),
-    "motion": MotionBlur(),
-    "camera": CameraNoise(),
-    "gaussian": GaussianNoise(),
-    "jpeg": Jpeg(),
-    "webp": WebP(),
-}
-LEVELS: dict[str, Mapping[str, Degradation]] = {
-    "haze": HAZE_LEVELS,
-    "rain": RAIN_LEVELS,
-    "raindrop": RAINDROP_LEVELS,
-    "defocus": DEFOCUS_LEVELS,
-    "motion": MOTION_LEVELS,
-    "camera": CAMERA_NOISE_LEVELS,
-}
-FAMILIES: dict[str, Mapping[str, Degradation]] = {  # other renderers of the same things, unlike those above
-    "haze": HAZE_FAMILIES,
-    "rain": {"lines": RainLines(), "grains": RainGrains(), "water": RainWater(), "perspective": RainPerspective()},
-    "raindrop": {"beads": Beads(), "blobs": Blobs(), "runs": Runs(), "pane": Pane(), "painted": Painted()},
-    "defocus": {"polygon": Polygon(), "depth": Depth(), "gaussian": SoftFocus(), "ring": Ring()},
-    "motion": {"straight": Straight(), "jerk": Jerk(), "zoom-rotate": ZoomRotate(), "moving": Moving()},
-    "camera": CAMERA_FAMILIES,
-    "jpeg": JPEG_FAMILIES,
-}
-UNSEEN: Mapping[str, str] = {  # families that no network is trained on: they tell on `val` what was learnt
-    "haze": "corridor",
-    "rain": "perspective",
-    "raindrop": "painted",
-    "defocus": "ring",
-    "motion": "moving",
-    "camera": "coring",
-}
-ANY = "any"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +61,9 @@ def create_degradation(
 
     Args:
         name: a key of ``DEGRADATIONS``.
-        level: one of its presets in ``LEVELS``; None: all the strengths that training wants.
-        family: another renderer of it, a key of ``FAMILIES[name]``; "any": for each image one of all that are trained
-            on, drawn at random, and of overrides only ``scale``; None: the one in ``DEGRADATIONS``.
+        level: one of its presets; None: all the strengths that training wants.
+        family: another renderer of it, by name; "any": for each image one of all that are trained on, drawn at random,
+            and of overrides only ``scale``; None: its own.
         **overrides: fields of its class; ranges are pairs (low, high).
 
     Raises:
@@ -126,15 +71,15 @@ def create_degradation(
     """
     if name not in DEGRADATIONS:
         raise ConfigError(f"Unknown degradation '{name}'.{did_you_mean(name, DEGRADATIONS)}")
-    levels = LEVELS.get(name, {})
-    if level is not None and level not in tuple(levels):
-        hint = did_you_mean(str(level), levels) if levels else " It has none."
+    kind = DEGRADATIONS[name]
+    if level is not None and level not in tuple(kind.levels):
+        hint = did_you_mean(str(level), kind.levels) if kind.levels else " It has none."
         raise ConfigError(f"Unknown level '{level}' of {name}.{hint}")
     if family is not None and level is not None:
         raise ConfigError(f"{name}: levels are of its own renderer; take away 'level' or 'family'")
     if family == ANY:
-        return _any_family(name, **overrides)
-    base: Any = _renderer(name, family) if level is None else levels[level]
+        return _any_family(name, kind, **overrides)
+    base: Any = _renderer(name, kind, family) if level is None else kind.levels[level]
     known = [field.name for field in fields(base)]
     for key in overrides:
         if key not in known:
@@ -152,26 +97,26 @@ def has_lengths(name: str, family: str | None = None) -> bool:
     """Whether a degradation is measured in pixels, so that larger pictures want a larger ``scale``."""
     if family == ANY:
         return True
-    known = FAMILIES.get(name, {}).get(family) if family else DEGRADATIONS.get(name)
+    kind = DEGRADATIONS.get(name)
+    known = kind and (kind.families.get(family) if family else kind.renderer)
     return known is not None and any(field.name == "scale" for field in fields(known))  # pyright: ignore[reportArgumentType]
 
 
-def _renderer(name: str, family: str | None) -> Degradation:
+def _renderer(name: str, kind: Kind, family: str | None) -> Degradation:
     if family is None:
-        return DEGRADATIONS[name]
-    others = FAMILIES.get(name, {})
-    if family not in others:
-        hint = did_you_mean(str(family), others) if others else " It has none."
+        return kind.renderer
+    if family not in kind.families:
+        hint = did_you_mean(str(family), kind.families) if kind.families else " It has none."
         raise ConfigError(f"Unknown family '{family}' of {name}.{hint}")
-    return others[family]
+    return kind.families[family]
 
 
-def _any_family(name: str, scale: float | None = None, **overrides: Any) -> Families:
+def _any_family(name: str, kind: Kind, scale: float | None = None, **overrides: Any) -> Families:
     """All renderers that networks are trained on, each as often as the next."""
     if overrides:
         raise ConfigError(f"{name}: '{next(iter(overrides))}' is an option of one family, not of any")
-    others = {key: one for key, one in FAMILIES.get(name, {}).items() if UNSEEN.get(name) != key}
-    families = Families(members={key: (one, 1.0) for key, one in {name: DEGRADATIONS[name], **others}.items()})
+    others = {key: one for key, one in kind.families.items() if key != kind.unseen}
+    families = Families(members={key: (one, 1.0) for key, one in {name: kind.renderer, **others}.items()})
     return families if scale is None else families.scaled(scale)
 
 

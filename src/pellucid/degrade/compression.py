@@ -1,6 +1,6 @@
 """What lossy files lose, by the real codecs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from pellucid.degrade.base import Degradation, chance, integer, log_uniform
+from pellucid.degrade.base import chance, integer, log_uniform
 from pellucid.errors import ConfigError, ImageError
 
 _LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
@@ -206,6 +206,3 @@ def _through(image: Tensor, codec: str, **options: Any) -> Tensor:
 def _check_range(name: str, given: tuple[int, int], low: int, high: int) -> None:
     if min(given) < low or max(given) > high:
         raise ConfigError(f"{name} must be from {low} to {high}, not {given}")
-
-
-JPEG_FAMILIES: Mapping[str, Degradation] = {"twice": JpegTwice()}

@@ -20,6 +20,7 @@ import torch
 from pellucid.atomic import replacing
 from pellucid.errors import ConfigError, did_you_mean
 from pellucid.models import create_network
+from pellucid.models.ast.choices import ATTENTIONS, FEEDFORWARDS
 from pellucid.models.cost import count_parameters
 from pellucid.training.config import NetworkConfig, Stage, TrainConfig
 from pellucid.training.loop import StepReport, train
@@ -28,22 +29,9 @@ from pellucid.training.run import LAST
 
 log = logging.getLogger(__name__)
 
-ATTENTION = {
-    "Swin (ASSA's dense half)": "swin",
-    "ASSA's sparse half": "sparse",
-    "Top-k": "topk",
-    "Condensed": "condensed",
-    "ASSA with ReLU": "assa-relu",
-    "ASSA": "assa",
-}
-FEEDFORWARD = {
-    "FFN": "ffn",
-    "DFN": "dfn",
-    "GDFN": "gdfn",
-    "LeFF": "leff",
-    "FRFN without PConv": "frfn-no-partial",
-    "FRFN without DWConv": "frfn-no-depthwise",
-    "FRFN": "frfn",
+TABLES = {  # title of a variant → its name in a config
+    "attention": {row.title: name for name, row in ATTENTIONS.items() if row.title},
+    "feedforward": {row.title: name for name, row in FEEDFORWARDS.items() if row.title},
 }
 PAPER = {"attention": "assa", "feedforward": "frfn"}
 LAYOUT = {"embed_dim": 8, "depths": (1,) * 9, "num_heads": (8, 8, 4, 2, 1), "drop_path": 0.0}
@@ -99,13 +87,12 @@ def variants(table: str | None = None, *, ffn_ratio: float = 2.0) -> list[Varian
     Raises:
         ConfigError: no such table.
     """
-    tables = {"attention": ATTENTION, "feedforward": FEEDFORWARD}
-    if table is not None and table not in tables:
-        raise ConfigError(f"Unknown table '{table}'.{did_you_mean(table, tables)}")
+    if table is not None and table not in TABLES:
+        raise ConfigError(f"Unknown table '{table}'.{did_you_mean(table, TABLES)}")
     wanted = _parameters({**LAYOUT, **PAPER, "ffn_ratio": ffn_ratio})
     found: list[Variant] = []
-    for name in tables if table is None else (table,):
-        for title, kind in tables[name].items():
+    for name in TABLES if table is None else (table,):
+        for title, kind in TABLES[name].items():
             overrides = _matched({**LAYOUT, **PAPER, name: kind}, wanted)
             found.append(Variant(table=name, title=title, overrides=overrides, parameters=_parameters(overrides)))
     return found

@@ -8,6 +8,7 @@ from typing import Any
 from pellucid.errors import ConfigError
 from pellucid.training.config import TrainConfig, flattened
 from pellucid.training.parse import load_yaml, parse_config
+from pellucid.zoo.tasks import task_named
 
 # their name of a network's argument → ours
 RESTORMER_ARGUMENTS = {
@@ -22,7 +23,6 @@ RESTORMER_ARGUMENTS = {
     "dual_pixel_task": "dual_pixel",
 }
 LOSSES = {"L1Loss": "l1", "MSELoss": "l2", "CharbonnierLoss": "charbonnier", "FFTLoss": "fft", "EdgeLoss": "edge"}
-TASKS = ("derain", "deblur", "defocus", "denoise", "dehaze", "raindrop")
 MEANINGLESS = (  # of their files, workers and logs: nothing that changes the weights
     "model_type",
     "scale",
@@ -104,7 +104,7 @@ def _translate(options: _Options, path: Path) -> tuple[TrainConfig, list[str]]:
     notes: list[str] = []
     name = str(options.get("name", path.stem))
     translated: dict[str, Any] = {
-        "task": _task(name),
+        "task": task_named(name) or "restore",
         "out": f"runs/{name}",
         "seed": options.get("manual_seed", 0),
         "network": _network(options),
@@ -125,10 +125,6 @@ def _translate(options: _Options, path: Path) -> tuple[TrainConfig, list[str]]:
         notes.append("train.total_iter: is not the sum of datasets.train.iters, which counts")
     config = parse_config(translated, name=str(path))
     return config, notes + [f"{name}: {value}" for name, value in options.unused()]
-
-
-def _task(name: str) -> str:
-    return next((task for task in TASKS if task in name.lower()), "restore")
 
 
 def _network(options: _Options) -> dict[str, Any]:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pellucid.degrade.compose import UNSEEN, create_degradation
+from pellucid.degrade import DEGRADATIONS, create_degradation
 from pellucid.degrade.families import Families
 from pellucid.degrade.rain import RainPerspective
 from pellucid.degrade.rain.perspective import PerspectiveParams, SpaceLayer
@@ -60,7 +60,7 @@ def test_it_goes_from_drizzle_to_a_downpour() -> None:
 
 
 def test_no_network_is_trained_on_it() -> None:
-    assert UNSEEN["rain"] == "perspective"
+    assert DEGRADATIONS["rain"].unseen == "perspective"
     trained_on = create_degradation("rain", family="any")
     assert isinstance(trained_on, Families)
     assert "perspective" not in trained_on.members

@@ -1,13 +1,17 @@
 import math
+from typing import Any
 
 import pytest
 import torch
 from scipy import ndimage
 from torch import Tensor
 
-from pellucid.degrade.rain import RAIN_LEVELS, RainStreaks
+from pellucid.degrade import DEGRADATIONS
+from pellucid.degrade.rain import RainStreaks
 from pellucid.degrade.rain.streaks import RainLayer, RainStreaksParams
 from pellucid.errors import ConfigError
+
+LEVELS: Any = DEGRADATIONS["rain"].levels
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -55,7 +59,7 @@ def test_streaks_fall_at_the_angle_asked_for(angle: float) -> None:
 
 def test_each_level_rains_more_than_the_one_before() -> None:
     image = grey(6)
-    degraded = {name: rain_on(image, rain) for name, rain in RAIN_LEVELS.items()}
+    degraded = {name: rain_on(image, rain) for name, rain in LEVELS.items()}
     share = [((degraded[name] - image) > 0.05).float().mean().item() for name in ("drizzle", "medium", "heavy")]
     error = [(degraded[name] - image).square().mean().item() for name in ("drizzle", "medium", "heavy")]
     assert share == sorted(share)
@@ -98,8 +102,8 @@ def test_near_layers_have_fewer_and_larger_streaks() -> None:
 
 
 def test_the_seed_places_the_streaks() -> None:
-    first, second = RAIN_LEVELS["medium"].sample(rng(1)), RAIN_LEVELS["medium"].sample(rng(2))
-    apply = RAIN_LEVELS["medium"].apply
+    first, second = LEVELS["medium"].sample(rng(1)), LEVELS["medium"].sample(rng(2))
+    apply = LEVELS["medium"].apply
     assert torch.equal(apply(grey(), [first]), apply(grey(), [first]))
     assert not torch.equal(apply(grey(), [first]), apply(grey(), [second]))
 

@@ -1,6 +1,6 @@
 """The noise of a camera: drawn on the raw sensor, then carried through all that makes a photograph of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
 
@@ -125,13 +125,6 @@ class CameraNoise:
         if image.shape[1] == 1:
             added = luma(added)
         return filed((image + added).clamp(0, 1), [p.jpeg for p in params])
-
-
-CAMERA_NOISE_LEVELS: Mapping[str, CameraNoise] = {
-    "light": CameraNoise(shot=(1e-4, 6e-4)),
-    "medium": CameraNoise(shot=(6e-4, 3e-3)),
-    "heavy": CameraNoise(shot=(3e-3, 1.2e-2)),
-}
 
 
 def _unprocess(photo: Tensor, params: Sequence[CameraNoiseParams]) -> Tensor:

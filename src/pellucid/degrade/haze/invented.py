@@ -1,7 +1,7 @@
 """Haze over an invented depth, and smoke in a room: Koschmieder's law with everything drifting."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -205,20 +205,6 @@ class Haze:
 
     def _tint(self, rng: torch.Generator) -> float:
         return self.tint * (uniform(rng, 0, 1) - uniform(rng, 0, 1))
-
-
-HAZE_LEVELS: Mapping[str, Haze] = {
-    "light": Haze(
-        optical_depth=(0.2, 0.6), nearest=(0.0, 0.3), patchiness=(0.0, 0.3), brightness=(0.75, 1.0), room=0.0
-    ),
-    "medium": Haze(
-        optical_depth=(0.6, 1.2), nearest=(0.0, 0.4), patchiness=(0.0, 0.4), brightness=(0.65, 1.0), room=0.0
-    ),
-    "dense": Haze(
-        optical_depth=(1.2, 2.6), nearest=(0.1, 0.5), patchiness=(0.0, 0.8), brightness=(0.55, 0.95), room=0.0
-    ),
-    "smoke": Haze(optical_depth=(0.8, 2.8), patchiness=(0.0, 0.8), room=1.0),
-}
 
 
 def _light_around(image: Tensor, params: Sequence[HazeParams]) -> Tensor:

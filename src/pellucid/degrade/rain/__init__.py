@@ -3,7 +3,7 @@
 from pellucid.degrade.rain.grains import RainGrains
 from pellucid.degrade.rain.lines import RainLines
 from pellucid.degrade.rain.perspective import RainPerspective
-from pellucid.degrade.rain.streaks import RAIN_LEVELS, RainStreaks
+from pellucid.degrade.rain.streaks import RainStreaks
 from pellucid.degrade.rain.water import RainWater
 
-__all__ = ["RAIN_LEVELS", "RainGrains", "RainLines", "RainPerspective", "RainStreaks", "RainWater"]
+__all__ = ["RainGrains", "RainLines", "RainPerspective", "RainStreaks", "RainWater"]

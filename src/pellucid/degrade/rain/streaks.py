@@ -239,31 +239,3 @@ def _points(streaks: Tensor, rows: int, reach: int, height: int, width: int) -> 
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     place = torch.where(inside, (index.long() * height + row.long()) * width + column.long() + 1, 0)
     return place, value
-
-
-RAIN_LEVELS: dict[str, RainStreaks] = {
-    "drizzle": RainStreaks(
-        layers=(1, 2),
-        density=(1500.0, 3000.0),
-        length=(12.0, 24.0),
-        width=(1.2, 1.8),
-        brightness=(0.3, 0.55),
-        mist=(0.0, 0.01),
-    ),
-    "medium": RainStreaks(
-        layers=(2, 3),
-        density=(3000.0, 6000.0),
-        length=(24.0, 48.0),
-        width=(1.4, 2.2),
-        brightness=(0.4, 0.65),
-        mist=(0.005, 0.02),
-    ),
-    "heavy": RainStreaks(
-        layers=(3, 4),
-        density=(6000.0, 11000.0),
-        length=(36.0, 72.0),
-        width=(1.6, 2.8),
-        brightness=(0.6, 0.9),
-        mist=(0.01, 0.03),
-    ),
-}

@@ -247,10 +247,3 @@ def _joined(water: Tensor, radii: Sequence[float]) -> Tensor:
     # a rim of slope 1, blurred, is as high as the mean of the positive half of a Gaussian
     raised = per_image([sigma / math.sqrt(2 * math.pi) for sigma in sigmas], water)
     return (gaussian_blur(water, sigmas) - raised).clamp_min(0)
-
-
-RAINDROP_LEVELS: dict[str, Raindrops] = {
-    "few": Raindrops(coverage=(0.05, 0.12), radius=(8.0, 18.0), defocus=(0.7, 4.0), mist=(0.0, 0.05)),
-    "many": Raindrops(coverage=(0.3, 0.5), radius=(4.0, 9.0), defocus=(0.7, 2.5)),
-    "defocused": Raindrops(coverage=(0.2, 0.4), radius=(10.0, 20.0), defocus=(5.0, 10.0)),
-}

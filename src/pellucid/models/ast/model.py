@@ -5,7 +5,6 @@ through a dense and a sparse branch at once (ASSA); every block ends in a featur
 feed-forward network (FRFN). The network predicts what to add to the degraded image.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -14,39 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pellucid.blocks.attention import TransposedAttention, WindowAttention
-from pellucid.blocks.condensed import CondensedAttention
 from pellucid.blocks.convolution import Convolution
-from pellucid.blocks.feedforward import DFN, FFN, FRFN, GDFN, GroupedFRFN, LeFF
 from pellucid.blocks.norm import LayerNorm
 from pellucid.blocks.resample import Upsample, pad_to_multiple
 from pellucid.blocks.transformer import Stage, TransformerBlock
-from pellucid.blocks.weighting import AdaptiveSparse, Modulated, Softmax, Sparse, TopK
+from pellucid.models.ast.choices import ATTENTIONS, FEEDFORWARDS
 from pellucid.models.family import require
 
 LEVELS = 4  # down-samplings; widths are C, 2C, 4C, 8C, and 16C in the bottleneck
-WINDOWED: dict[str, Callable[[], nn.Module]] = {
-    "assa": AdaptiveSparse,
-    "assa-relu": lambda: AdaptiveSparse(squared=False),
-    "swin": Softmax,
-    "sparse": Sparse,
-}
-TRANSPOSED: dict[str, Callable[[int], nn.Module]] = {
-    "mdta": lambda keys: Softmax(),
-    "topk": lambda keys: TopK(),
-    "modulated": Modulated,
-}
-ATTENTIONS = (*WINDOWED, *TRANSPOSED, "condensed")
-FEEDFORWARDS: dict[str, Callable[[int, int], nn.Module]] = {
-    "frfn": FRFN,
-    "frfn-no-partial": lambda dim, hidden: FRFN(dim, hidden, partial=False),
-    "frfn-no-depthwise": lambda dim, hidden: FRFN(dim, hidden, depthwise=False),
-    "leff": LeFF,
-    "ffn": FFN,
-    "dfn": DFN,
-    "gdfn": GDFN,
-    "frfn-grouped": GroupedFRFN,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +40,8 @@ class ASTConfig:
         bottleneck_shift: whether odd blocks of the bottleneck shift their windows. The authors shift only
             where a stage is larger than its window at the training patch size: no, at their 128.
         ffn_ratio: hidden width of the feed-forward network over its width.
-        attention: "assa" (the paper's), or from its ablation its dense and its sparse half alone, "swin" and
-            "sparse", "assa-relu", whose sparse half is not squared, "topk" and "condensed"; or "mdta", or
-            ASTv2's "modulated".
-        feedforward: "frfn" (the paper's), or from its ablation "frfn-no-partial", "frfn-no-depthwise", "leff",
-            "ffn", "dfn" and "gdfn"; or ASTv2's "frfn-grouped".
+        attention: a row of ``choices.ATTENTIONS``: "assa" is the paper's.
+        feedforward: a row of ``choices.FEEDFORWARDS``: "frfn" is the paper's.
         drop_path: largest rate of stochastic depth.
     """
 
@@ -106,8 +77,11 @@ class ASTConfig:
         require(0 <= self.drop_path < 1, f"drop_path must be in [0, 1), not {self.drop_path}")
         for width, heads in zip(self.attention_widths, self.num_heads, strict=True):
             require(heads >= 1 and width % heads == 0, f"{heads} heads do not divide a width of {width}")
-        if self.feedforward == "frfn-grouped":
-            require(self.embed_dim % 24 == 0, f"frfn-grouped needs embed_dim in 24s, not {self.embed_dim}")
+        multiple = FEEDFORWARDS[self.feedforward].multiple
+        require(
+            self.embed_dim % multiple == 0,
+            f"{self.feedforward} needs embed_dim in {multiple}s, not {self.embed_dim}",
+        )
 
     @property
     def in_channels(self) -> int:
@@ -214,18 +188,18 @@ def _attention_stage(config: ASTConfig, index: int, depth: int, drops: list[floa
 
 
 def _attention(config: ASTConfig, index: int, *, odd: bool) -> nn.Module:
-    width, heads = config.attention_widths[index], config.num_heads[index]
-    if config.attention in WINDOWED:
-        window = config.window_sizes[index]
-        shift = window // 2 if odd and config.shifted_stages[index] else 0
-        return WindowAttention(width, heads, WINDOWED[config.attention](), window=window, shift=shift)
-    if config.attention in TRANSPOSED:
-        return TransposedAttention(width, heads, TRANSPOSED[config.attention](width // heads))
-    return CondensedAttention(width, heads, stride=2**index)  # 1 in the bottleneck … 16 at full resolution
+    window = config.window_sizes[index]
+    return ATTENTIONS[config.attention].build(
+        config.attention_widths[index],
+        config.num_heads[index],
+        window=window,
+        shift=window // 2 if odd and config.shifted_stages[index] else 0,
+        stride=2**index,  # 1 in the bottleneck … 16 at full resolution
+    )
 
 
 def _feedforward(config: ASTConfig, width: int) -> nn.Module:
-    return FEEDFORWARDS[config.feedforward](width, int(width * config.ffn_ratio))
+    return FEEDFORWARDS[config.feedforward].build(width, int(width * config.ffn_ratio))
 
 
 def _drop_path_rates(config: ASTConfig) -> tuple[list[list[float]], list[float], list[list[float]]]:

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Container
+from typing import Any
 
 import torch
 
 from pellucid.blocks.window import relative_position_index
 from pellucid.errors import CheckpointError
+from pellucid.models.ast.choices import ATTENTIONS, tell_attention, tell_feedforward
 from pellucid.models.ast.model import AST, LEVELS, ASTConfig
 from pellucid.models.family import Family, Inferred, Renaming, State, count_blocks, infer_expansion
 
@@ -69,8 +71,8 @@ def recognises(keys: Container[str]) -> bool:
 def infer_config(state: State) -> Inferred:
     """AST's config from shapes.
 
-    ``bottleneck_shift`` leaves no trace where no window was shrunk, nor does stochastic depth, nor what sets "sparse"
-    apart from "swin" and "assa-relu" from "assa": our own files record it.
+    ``bottleneck_shift`` leaves no trace where no window was shrunk, nor does stochastic depth, nor what sets apart
+    attentions of the same tensors (``choices.Attention.taken_for``): our own files record it.
     """
     stages = [
         *(f"encoder.{i}" for i in range(LEVELS)),
@@ -79,17 +81,21 @@ def infer_config(state: State) -> Inferred:
     ]
     attentive = stages[LEVELS:]
     embed_dim, channels, side, _ = state["embed.weight"].shape
-    attention = _attention_kind(state)
-    if attention in ("assa", "swin"):
+    attention = tell_attention(state)
+    where, assumed = ATTENTIONS[attention].where, dict[str, Any]()
+    if where == "window":
         tables = [state[f"{stage}.0.attention.bias_table"].shape for stage in attentive]
         heads = tuple(table[1] for table in tables)
         windows = tuple(_window_of(table[0]) for table in tables)
+        if windows[0] == max(windows):
+            assumed["bottleneck_shift"] = False
     else:
-        temperature = "channel_temperature" if attention == "condensed" else "temperature"
+        temperature = "channel_temperature" if where == "condensed" else "temperature"
         heads = tuple(state[f"{stage}.0.attention.{temperature}"].shape[0] for stage in attentive)
         windows = ASTConfig().window_sizes
+    if any(row.taken_for == attention for row in ATTENTIONS.values()):
+        assumed["attention"] = attention
     feedforward, ratio = _feedforward_kind(state, stages)
-    assumed = {"bottleneck_shift": False} if attention in ("assa", "swin") and windows[0] == max(windows) else {}
     config = ASTConfig(
         channels=channels,
         embed_dim=embed_dim,
@@ -104,35 +110,14 @@ def infer_config(state: State) -> Inferred:
     return Inferred(config, assumed)
 
 
-def _attention_kind(state: State) -> str:
-    present = {key.partition(".attention.")[2] for key in state}
-    if "bias_table" in present:
-        return "assa" if "weighting.balance" in present else "swin"
-    if "channel_temperature" in present:
-        return "condensed"
-    if "weighting.scales" in present:
-        return "topk"
-    return "modulated" if "weighting.modulate.weight" in present else "mdta"
-
-
 def _feedforward_kind(state: State, stages: list[str]) -> tuple[str, float]:
-    """The kind of feed-forward network and its ratio, from all blocks' layers, the first's shapes and all widths."""
-    first = "encoder.0.0.feedforward"
-    layers = {key.partition(".feedforward.")[2] for key in state}
-    last_layer = "fc2" if f"{first}.fc2.weight" in state else "project"
-    shapes = [state[f"{stage}.0.feedforward.{last_layer}.weight"].shape for stage in stages]
-    ratio = infer_expansion([(dim, hidden) for dim, hidden, *_ in shapes], usual=(4.0, 2.66, 2.0))
-    if last_layer == "fc2":
-        return "ffn", ratio
-    dim, hidden = shapes[0][:2]
-    if "partial.weight" in layers:
-        if "depthwise.weight" not in layers:
-            return "frfn-no-depthwise", ratio
-        convolved = state[f"{first}.partial.weight"].shape[0]  # dim // 4 channels, or dim // 24 when grouped
-        return ("frfn" if convolved == dim // 4 else "frfn-grouped"), ratio
-    if state[f"{first}.expand.weight"].shape[0] == 2 * hidden:
-        return ("gdfn" if state[f"{first}.depthwise.weight"].shape[0] == 2 * hidden else "frfn-no-partial"), ratio
-    return ("leff" if f"{first}.expand.bias" in state else "dfn"), ratio
+    """The feed-forward network and its ratio, from the first block of every stage."""
+    prefixes = [f"{stage}.0.feedforward." for stage in stages]
+    last = "fc2" if f"{prefixes[0]}fc2.weight" in state else "project"
+    shapes = [state[f"{prefix}{last}.weight"].shape[:2] for prefix in prefixes]
+    widths = [(dim, hidden) for dim, hidden in shapes]
+    kind = tell_feedforward(state, dict(zip(prefixes, widths, strict=True)))
+    return kind, infer_expansion(widths, usual=(4.0, 2.66, 2.0))
 
 
 def _window_of(table_rows: int) -> int:

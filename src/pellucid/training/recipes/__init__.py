@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pellucid.training.config import TrainConfig
 from pellucid.training.recipes import ast, astv2, ours, restormer
+from pellucid.zoo.tasks import TASKS
 
 
 class Recipe(Protocol):
@@ -30,14 +31,7 @@ def _by_name(*recipes: Recipe) -> dict[str, Recipe]:
 
 
 RECIPES = _by_name(
-    ours.shared,
-    ours.denoise,
-    ours.denoise_real,
-    ours.derain,
-    ours.raindrop,
-    ours.dehaze,
-    ours.deblur,
-    ours.defocus,
+    *(getattr(ours, (task.recipe or name).replace("-", "_")) for name, task in TASKS.items()),
     ast.spad,
     ast.agan,
     ast.dense_haze,

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pellucid.degrade.compose import UNSEEN
+from pellucid.degrade import DEGRADATIONS
 from pellucid.training.config import DataConfig, Degradations, NetworkConfig, OptimizerConfig, Stage, TrainConfig
+from pellucid.zoo.tasks import MIXED, ONE_PERCENT
 
 NETWORK = {
     "embed_dim": 16,
@@ -54,23 +55,18 @@ def shared(train: Path, val: Path | None, out: Path) -> TrainConfig:
     Command: ``pellucid train shared --data PHOTOS --val OTHER_PHOTOS``.
     Expected: to be measured. Not seen by us.
     """
-    everything = ("haze", "rain", "raindrop", "defocus", "motion", "camera")
+    everything = [name for name, kind in DEGRADATIONS.items() if kind.unseen]
     often = {"haze": 0.18, "rain": 0.22, "raindrop": 0.2, "defocus": 0.12, "motion": 0.12, "camera": 0.25}
     degrade: Degradations = {name: {"family": "any", "probability": often[name]} for name in everything}
     degrade |= {"gaussian": {"low": 0, "high": 50, "grey": 0.25, "probability": 0.2}}
     degrade |= {"jpeg": {"family": "any", "probability": 0.5}}
-    unseen = {name: {name: {"family": UNSEEN[name]}} for name in everything}
-    mixed: dict[str, Degradations] = {
-        "rain-haze": {"haze": {"level": "light"}, "rain": {"level": "medium"}},
-        "rain-raindrop": {"rain": {"level": "drizzle"}, "raindrop": {"level": "few"}},
-        "haze-camera": {"haze": {"level": "medium"}, "camera": {"level": "light"}},
-    }
+    unseen: dict[str, Degradations] = {name: {name: {"family": DEGRADATIONS[name].unseen}} for name in everything}
     single: dict[str, Degradations] = {
         "sigma25": {"gaussian": {"low": 25, "high": 25}},
         "rain-any": {"rain": {"family": "any"}},
         "clean": {"jpeg": {"probability": 0}},
     }
-    data = _clean(train, val, degrade, single | unseen | mixed, desaturate=0.1, retouch=0.3, shrink=4)
+    data = _clean(train, val, degrade, single | unseen | MIXED, desaturate=0.1, retouch=0.3, shrink=4)
     return TrainConfig(
         task="any",
         network=NetworkConfig(name="ast-m"),
@@ -113,7 +109,7 @@ def denoise_real(train: Path, val: Path | None, out: Path) -> TrainConfig:
         Seen by us.
     """
     degrade: Degradations = {"camera": {"probability": 0.93}}
-    data = _clean(train, val, degrade, _levels("camera", "light", "medium", "heavy"))
+    data = _clean(train, val, degrade, _levels("camera"))
     return _config("denoise-real", data, out, start=DENOISE, stages=_growing(1600), lr=5e-4)
 
 
@@ -132,7 +128,7 @@ def derain(train: Path, val: Path | None, out: Path) -> TrainConfig:
         "grass": {"probability": 0.2},
         "rain": {**NO_RAIN, "probability": 0.2, "density": (3000.0, 20000.0), "tint": (0.85, 1.0)},
     }
-    levels = _levels("rain", "drizzle", "medium", "heavy")
+    levels = _levels("rain")
     data = _clean(train, val, degrade, levels, retouch=0.3, decoys=decoys)
     return _config("derain", data, out, start=DENOISE, stages=_growing(9000, 500), lr=5e-4, detection=1.0)
 
@@ -149,12 +145,12 @@ def raindrop(train: Path, val: Path | None, out: Path) -> TrainConfig:
     large: Degradations = {
         "raindrop": {"coverage": (0.2, 0.4), "radius": (20.0, 36.0), "defocus": (4.0, 12.0), **small}
     }
-    levels = _levels("raindrop", "few", "many", "defocused", **small) | {"large": large}
+    levels = _levels("raindrop", **small) | {"large": large}
     decoys: Degradations = {  # tufts, and what is out of focus
         "grass": {"probability": 0.15, "length": (2.0, 20.0)},
         "defocus": {"probability": 0.15},
     }
-    data = _clean(train, val, degrade, levels, crop=256, longest=384, retouch=0.3, decoys=decoys)
+    data = _clean(train, val, degrade, levels, val_crop=256, longest=384, retouch=0.3, decoys=decoys)
     stages = (Stage(patch=160, batch=3, iterations=10500),)
     return _config("raindrop", data, out, start=DERAIN, stages=stages, detection=0.5)
 
@@ -177,8 +173,8 @@ def dehaze(train: Path, val: Path | None, out: Path) -> TrainConfig:
         "glow": {"probability": 0.12},
         "rain": {**NO_RAIN, "probability": 0.06, **streaks},
     }
-    levels = _levels("haze", "light", "medium", "dense", "smoke")
-    data = _clean(train, val, degrade, levels, crop=None, longest=144, retouch=0.4, decoys=decoys)
+    levels = _levels("haze")
+    data = _clean(train, val, degrade, levels, val_crop=None, longest=144, retouch=0.4, decoys=decoys)
     stages = (Stage(patch=80, batch=9, iterations=12000),)
     # decibels alone would reward a network that never does anything; a few make it surer where nothing is to be done
     loss = {"charbonnier": 1.0, "psnr": 0.005}
@@ -210,44 +206,24 @@ def defocus(train: Path, val: Path | None, out: Path) -> TrainConfig:
 def _blurred(train: Path, val: Path | None, kind: str, **strengths: tuple[float, float]) -> DataConfig:
     noise = {"low": 0, "high": 5, "probability": 0.5}
     degrade: Degradations = {kind: {"probability": 0.8, **strengths}, "gaussian": noise}
-    one_percent = {"gaussian": {"low": 2.55, "high": 2.55}}
     val_degrade = {
-        name: {**options, **(one_percent if name != "clean" else {})}
-        for name, options in _levels(kind, "slight", "medium", "strong").items()
+        name: {**options, **(ONE_PERCENT if name != "clean" else {})} for name, options in _levels(kind).items()
     }
     return _clean(train, val, degrade, val_degrade)
 
 
-def _levels(name: str, *levels: str, **options: float) -> dict[str, Degradations]:
-    """To validate on: these presets, and photographs that nothing is wrong with."""
-    return {level: {name: {"level": level, **options}} for level in levels} | {"clean": {name: {"probability": 0}}}
+def _levels(name: str, **options: float) -> dict[str, Degradations]:
+    """To validate on: all presets, and photographs that nothing is wrong with."""
+    presets = {level: {name: {"level": level, **options}} for level in DEGRADATIONS[name].levels}
+    return presets | {"clean": {name: {"probability": 0}}}
 
 
 def _clean(
-    train: Path,
-    val: Path | None,
-    degrade: Degradations,
-    val_degrade: dict[str, Degradations],
-    *,
-    crop: int | None = MIDDLE,
-    desaturate: float = 0.0,
-    retouch: float = 0.0,
-    shrink: int = 1,
-    decoys: Degradations | None = None,
-    longest: int | None = None,
+    train: Path, val: Path | None, degrade: Degradations, val_degrade: dict[str, Degradations], **others: Any
 ) -> DataConfig:
-    return DataConfig(
-        train=train,
-        val=val,
-        degrade=degrade,
-        val_degrade=val_degrade,
-        val_crop=crop,
-        desaturate=desaturate,
-        retouch=retouch,
-        shrink=shrink,
-        decoys=decoys or {},
-        longest=longest,
-    )
+    """Clean photographs, validated on the middle of each unless it is said otherwise."""
+    others = {"val_crop": MIDDLE, **others}
+    return DataConfig(train=train, val=val, degrade=degrade, val_degrade=val_degrade, **others)
 
 
 def _growing(small: int, large: int = 0) -> tuple[Stage, ...]:
