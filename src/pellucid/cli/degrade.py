@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pellucid.cli import options
+from pellucid.cli import options, printing
+from pellucid.cli.rows import with_options
 from pellucid.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pellucid.files import Job
+    from pellucid.files import FileOptions, Job
     from pellucid.files.deadline import CheckTime
     from pellucid.imaging import Frame, Picture
     from pellucid.inference.guard import Watch
 
 
+@with_options
 def degrade(
     inputs: options.Inputs,
+    *,
     output: options.Output = None,
     haze: Annotated[str | None, typer.Option(help="light, medium, dense, smoke or any.")] = None,
     rain: Annotated[str | None, typer.Option(help="drizzle, medium, heavy or any.")] = None,
@@ -29,19 +32,7 @@ def degrade(
     jpeg: Annotated[int | None, typer.Option(min=1, max=100, help="Quality of JPEG compression.")] = None,
     webp: Annotated[int | None, typer.Option(min=1, max=100, help="Quality of WebP compression.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random; each picture draws its own.")] = 0,
-    suffix: options.Suffix = "degraded",
-    format: options.Format = None,
-    overwrite: options.Overwrite = False,
-    skip_existing: options.SkipExisting = False,
-    resume: options.Resume = False,
-    max_megapixels: options.MaxMegapixels = None,
-    timeout: options.Timeout = 0.0,
-    quality: options.Quality = None,
-    compression: options.Compression = None,
-    background: options.Background = "white",
-    white: options.White = None,
-    no_data: options.NoData = None,
-    date: options.Date = "keep",
+    handling: Annotated["FileOptions", options.FILES.without("together", suffix="degraded")],
     as_json: options.Json = False,
 ) -> None:
     """Degrade pictures, in the order of these options. Metadata and depth survive; inputs are never overwritten."""
@@ -63,21 +54,6 @@ def degrade(
         numbers={"gaussian": gaussian},
         qualities={"jpeg": jpeg, "webp": webp},
     )
-    handling = options.file_options(
-        suffix=suffix,
-        format=format,
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-        resume=resume,
-        max_megapixels=max_megapixels,
-        timeout=timeout,
-        quality=quality,
-        compression=compression,
-        background=background,
-        white=white,
-        no_data=no_data,
-        date=date,
-    )
     compose(chosen)  # a level that does not exist is found before any work
 
     def work(picture: "Picture", job: "Job", check_time: "CheckTime") -> "tuple[Picture, list[Watch]]":
@@ -94,14 +70,14 @@ def degrade(
         standard_streams(inputs, output, max_pixels=handling.max_pixels, as_json=as_json) as streams,
         FileProgress() as progress,
     ):
-        options.show_results(
+        printing.show_results(
             map(
                 streams.named,
                 process_files(
                     streams.inputs,
                     streams.output,
                     work,
-                    recipe=options.to_json({"degrade": chosen, "seed": seed}),
+                    recipe=printing.to_json({"degrade": chosen, "seed": seed}),
                     options=handling,
                     on_plan=streams.checked(progress.plan),
                     on_start=progress.start,
@@ -113,7 +89,7 @@ def degrade(
             keep=as_json,
         )
     if as_json:
-        typer.echo(options.to_json({"seed": seed, "degrade": chosen, "files": [asdict(result) for result in results]}))
+        typer.echo(printing.to_json({"seed": seed, "degrade": chosen, "files": [asdict(result) for result in results]}))
     if any(result.error for result in results):
         raise typer.Exit(1)
 

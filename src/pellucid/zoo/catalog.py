@@ -89,7 +89,7 @@ def find_model(model: str | PathLike[str] | None = None, task: str | None = None
     if model is None:
         found = list_models(task or "denoise")
         if not found:
-            raise ModelError(f"No weights for '{task}' come with pellucid yet: name a checkpoint with --model FILE")
+            raise ModelError(f"No weights for '{task}' come with pellucid yet: name a checkpoint as `model`")
         return found[0].path
     names = {info.name: info.path for info in CATALOG}
     if str(model) in names:
