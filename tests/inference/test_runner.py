@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import pellucid
-from pellucid.inference import Restorer, RestoreOptions
+from pellucid.inference import RestoreOptions, Restorer
 from pellucid.inference.runner import in_eval_mode
 
 from conftest import TINY_AST
@@ -94,7 +94,7 @@ def test_a_network_is_restored_with_and_trained_at_the_same_time(training: nn.Mo
 def test_options_are_given_as_one_or_one_by_one(tiny_ast: nn.Module) -> None:
     options = RestoreOptions(tile=64, overlap=8)
     assert Restorer(tiny_ast, options, overlap=16).options == Restorer(tiny_ast, tile=64, overlap=16).options
-    with pytest.raises(pellucid.PellucidError, match="no option 'tiles'. Did you mean 'tile'"):
+    with pytest.raises(pellucid.PellucidError, match=r"no option 'tiles'\. Did you mean 'tile'"):
         pellucid.restore(PIXELS, model=tiny_ast, tiles=64)
     by_object = pellucid.restore(PIXELS, model=tiny_ast, options=options)
     np.testing.assert_array_equal(by_object, pellucid.restore(PIXELS, model=tiny_ast, tile=64, overlap=8))

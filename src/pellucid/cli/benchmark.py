@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pellucid.benchmark.record import Score
-    from pellucid.benchmark.registry import Benchmark
-    from pellucid.benchmark.run import Result, Subject, Trial
+    from pellucid.benchmark.run import Result, Subject
     from pellucid.inference import RestoreOptions
 
 RESULTS = Path("runs/benchmark")
@@ -78,7 +77,7 @@ def benchmark(
     Without -m or -t, each benchmark is given to the bundled model for its task.
     """
     from pellucid.benchmark.report import check_replaceable, write_report
-    from pellucid.benchmark.run import Result, Subject
+    from pellucid.benchmark.run import Result, Subject, Trial
     from pellucid.benchmark.samples import parse_target
     from pellucid.cli.progress import CountProgress
     from pellucid.metrics.protocols import check_protocol
@@ -100,8 +99,19 @@ def benchmark(
         subjects[each] = Subject(
             name=weights.stem, restorer=restorer, paper_tiles=tile == "paper", self_ensemble=self_ensemble
         )
-    rows = [(benchmark, folder, subjects[tasks[benchmark.id]]) for benchmark, folder in wanted]
-    trials = _plan(rows, _parse_sigmas(sigma), protocol=protocol, out=out)
+    sigmas = _parse_sigmas(sigma)
+    trials = [
+        Trial(
+            subject=subjects[tasks[benchmark.id]],
+            benchmark=benchmark,
+            folder=folder,
+            sigma=level,
+            protocol=protocol,
+            out=out,
+        )
+        for benchmark, folder in wanted
+        for level in (sigmas if benchmark.kind == "gaussian" else (None,))
+    ]
     pictures = sum(len(trial.samples) for trial in trials)  # looks through all folders before a network runs once
     results: list[Result] = []
     with CountProgress("pictures", pictures) as progress:
@@ -121,25 +131,6 @@ def benchmark(
         printing.write_text(table, _to_csv(results))
     if html:
         typer.echo(str(write_report(results, html)), err=as_json)
-
-
-def _plan(
-    rows: "Sequence[tuple[Benchmark, Path, Subject]]",
-    sigmas: "Sequence[float]",
-    *,
-    protocol: str | None,
-    out: Path,
-) -> "list[Trial]":
-    """Every row of the table."""
-    from pellucid.benchmark.run import Trial
-
-    trials: list[Trial] = []
-    for benchmark, folder, subject in rows:
-        for level in sigmas if benchmark.kind == "gaussian" else (None,):
-            trials.append(
-                Trial(subject=subject, benchmark=benchmark, folder=folder, sigma=level, protocol=protocol, out=out)
-            )
-    return trials
 
 
 def _print_head(subject: "Subject") -> None:

@@ -1,7 +1,7 @@
 """``pellucid degrade``: make pictures worse, to look at, to test with or to train on."""
 
 import random
-from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,9 +37,8 @@ def degrade(
 ) -> None:
     """Degrade pictures, in the order of these options. Metadata and depth survive; inputs are never overwritten."""
     from pellucid.cli.progress import FileProgress
-    from pellucid.cli.streams import standard_streams
     from pellucid.degrade import compose, degrade_photo
-    from pellucid.files import FileResult, process_files
+    from pellucid.files import process_files
     from pellucid.imaging import Photo
 
     chosen = _chosen(
@@ -65,33 +64,12 @@ def degrade(
 
         return picture.mapped(degraded), []
 
-    results: list[FileResult] = []
-    with (
-        standard_streams(inputs, output, max_pixels=handling.max_pixels, as_json=as_json) as streams,
-        FileProgress() as progress,
-    ):
-        printing.show_results(
-            map(
-                streams.named,
-                process_files(
-                    streams.inputs,
-                    streams.output,
-                    work,
-                    recipe=printing.to_json({"degrade": chosen, "seed": seed}),
-                    options=handling,
-                    on_plan=streams.checked(progress.plan),
-                    on_start=progress.start,
-                ),
-            ),
-            into=results,
-            on_result=progress.finish,
-            quiet=as_json or streams.is_output,
-            keep=as_json,
-        )
-    if as_json:
-        typer.echo(printing.to_json({"seed": seed, "degrade": chosen, "files": [asdict(result) for result in results]}))
-    if any(result.error for result in results):
-        raise typer.Exit(1)
+    recipe = printing.to_json({"degrade": chosen, "seed": seed})
+    make, bars = partial(process_files, work=work, recipe=recipe, options=handling), FileProgress()
+    described = {"seed": seed, "degrade": chosen}
+    printing.make_files(
+        inputs, output, make, bars, described=described, max_pixels=handling.max_pixels, as_json=as_json
+    )
 
 
 def _chosen(

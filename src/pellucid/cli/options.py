@@ -26,6 +26,10 @@ def _pixels(megapixels: float) -> int:
     return round(megapixels * 1e6)
 
 
+def _megapixels(pixels: int) -> float:
+    return pixels / 1e6
+
+
 def _colour(name: str) -> tuple[int, int, int]:
     """Red, green and blue of a colour as CSS names it."""
     from PIL import ImageColor
@@ -43,7 +47,11 @@ def _keeps_date(date: str) -> bool:
     return date == "keep"
 
 
-OVERWRITE = Row("existing", bool, "Replace outputs that exist.", ("--overwrite",), sets="overwrite")
+def _date(keeps: bool) -> str:
+    return "keep" if keeps else "now"
+
+
+KEPT = "Give pictures back as they are where nothing is found to mend; change them less where unsure."
 RESTORING = Table(
     "RestoreOptions",
     (
@@ -52,14 +60,13 @@ RESTORING = Table(
         Row("precision", str, "auto, fp32, high, bf16 or fp16."),
         Row("device", str, "auto, cpu, cuda, cuda:1, mps ..."),
         Row("backend", str, "What runs the network: auto, torch, compile, onnx or openvino."),
-        Row(
-            "keep_clean",
-            bool,
-            "Give pictures back as they are where nothing is found to mend; change them less where unsure.",
-            ("--keep-clean/--no-keep-clean",),
-        ),
+        Row("keep_clean", bool, KEPT, ("--keep-clean/--no-keep-clean",)),
     ),
 )
+OVERWRITE = Row("existing", bool, "Replace outputs that exist.", ("--overwrite",), sets="overwrite")
+AGAIN = "As --skip-existing, but make outputs again that are damaged or do not fit."
+FINE = "1 to 100, of JPEG, WebP, AVIF and HEIC. Default: fine enough to keep what restoring gains."
+BELOW = "Colour below transparent parts where a format has none: a name, or '#rrggbb'."
 FILES = Table(
     "FileOptions",
     (
@@ -68,52 +75,17 @@ FILES = Table(
         Row("format", str, "Of the results: jpg, png, tiff ... Default: as the input.", ("--format", "-f")),
         OVERWRITE,
         Row("existing", bool, "Pass over inputs whose outputs exist.", ("--skip-existing",), sets="skip"),
+        Row("existing", bool, AGAIN, ("--resume",), sets="resume"),
         Row(
-            "existing",
-            bool,
-            "As --skip-existing, but make outputs again that are damaged or do not fit.",
-            ("--resume",),
-            sets="resume",
-        ),
-        Row(
-            "max_pixels",
-            float,
-            "Refuse larger pictures, before decoding.",
-            ("--max-megapixels",),
-            value=_pixels,
-            typed=lambda pixels: pixels / 1e6,
+            "max_pixels", float, "Refuse larger pictures, before decoding.", ("--max-megapixels",), _pixels, _megapixels
         ),
         Row("timeout", float, "Seconds for each picture; 0 is no limit."),
-        Row(
-            "saving.quality",
-            int,
-            "1 to 100, of JPEG, WebP, AVIF and HEIC. Default: fine enough to keep what restoring gains.",
-            ("--quality",),
-        ),
-        Row(
-            "saving.compression",
-            str,
-            "Of TIFF: none, deflate, zstd or lzw; of WebP, AVIF and HEIC: lossless.",
-            ("--compression",),
-        ),
-        Row(
-            "saving.background",
-            str,
-            "Colour below transparent parts where a format has none: a name, or '#rrggbb'.",
-            ("--background",),
-            value=_colour,
-            typed=lambda colour: "#{:02x}{:02x}{:02x}".format(*colour),
-        ),
+        Row("saving.quality", int, FINE),
+        Row("saving.compression", str, "Of TIFF: none, deflate, zstd or lzw; of WebP, AVIF and HEIC: lossless."),
+        Row("saving.background", str, BELOW, value=_colour, typed=lambda colour: "#{:02x}{:02x}{:02x}".format(*colour)),
         Row("white", float, "The sample that means white, where the file does not say: 1023 for 10 bits in 16."),
         Row("no_data", float, "The sample that means that nothing is known there, such as -9999."),
-        Row(
-            "keep_date",
-            str,
-            "Of the results: keep, as their input, or now.",
-            ("--date",),
-            value=_keeps_date,
-            typed=lambda keeps: "keep" if keeps else "now",
-        ),
+        Row("keep_date", str, "Of the results: keep, as their input, or now.", ("--date",), _keeps_date, _date),
     ),
 )
 Restoring = Annotated["RestoreOptions", RESTORING]
@@ -146,13 +118,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 OutputFile = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
 
 ELSEWHERE = ("crop", "image", "model", "out", "overwrite", "pristine", "resume")  # options of single verbs
-
-
-FLAGS = (
-    {row.field.rpartition(".")[2]: row.flag for row in (*RESTORING.rows, *FILES.rows)}
-    | {f"existing={row.sets!r}": row.flag for row in FILES.rows if row.sets}
-    | {name: f"--{name}" for name in ELSEWHERE}
-)
+FLAGS = {
+    **{row.field.split(".")[-1]: row.flag for row in (*RESTORING.rows, *FILES.rows) if not row.sets},
+    **{f"existing={row.sets!r}": row.flag for row in FILES.rows if row.sets},
+    **{name: f"--{name}" for name in ELSEWHERE},
+}
 
 
 def in_flags(message: str) -> str:
@@ -162,12 +132,10 @@ def in_flags(message: str) -> str:
 
 def _flag(match: "re.Match[str]") -> str:
     name, _, value = match[1].partition("=")
-    flag = FLAGS.get(match[1], FLAGS.get(name, match[0]))
-    if value in ("", "True") or match[1] in FLAGS or name not in FLAGS:
-        return flag
-    if value == "False":
-        return flag.replace("--", "--no-")
-    return f"{flag} {value}".replace("'", "")
+    if match[1] in FLAGS or name not in FLAGS:
+        return FLAGS.get(match[1], match[0])
+    flag = FLAGS[name].replace("--", "--no-") if value == "False" else FLAGS[name]
+    return flag if value in ("True", "False") else f"{flag} {value}".replace("'", "")
 
 
 def load_restorer(model: str | None, task: str | None, options: "RestoreOptions") -> "tuple[Path, Restorer]":

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,8 +30,7 @@ def restore(
     from pellucid import __version__
     from pellucid.checkpoints import file_digest
     from pellucid.cli.progress import FileProgress
-    from pellucid.cli.streams import standard_streams
-    from pellucid.files import FileResult, restore_files
+    from pellucid.files import restore_files
 
     if report:
         printing.check_replaceable(report, ".json", overwrite=handling.existing == "overwrite")
@@ -38,38 +38,8 @@ def restore(
     settings = asdict(restorer.options) | {"device": str(restorer.runs_on)}
     log.info("%s, %s", weights.name, ", ".join(f"{name} {value}" for name, value in settings.items()))
     described = {"pellucid": __version__, "model": weights, "sha256": file_digest(weights), "settings": settings}
-    results: list[FileResult] = []
-
-    def summary() -> str:
-        return printing.to_json(described | {"files": [asdict(result) for result in results]})
-
-    try:
-        with (
-            standard_streams(inputs, output, max_pixels=handling.max_pixels, as_json=as_json) as streams,
-            FileProgress() as progress,
-        ):
-            printing.show_results(
-                map(
-                    streams.named,
-                    restore_files(
-                        streams.inputs,
-                        streams.output,
-                        restorer=restorer,
-                        options=handling,
-                        on_plan=streams.checked(progress.plan),
-                        on_start=progress.start,
-                        on_tile=progress.advance,
-                    ),
-                ),
-                into=results,
-                on_result=progress.finish,
-                quiet=as_json or streams.is_output,
-                keep=as_json or report is not None,
-            )
-    finally:  # a run that is stopped reports what it did
-        if report and results:
-            printing.write_text(report, f"{summary()}\n")
-    if as_json:
-        typer.echo(summary())
-    if any(result.error for result in results):
-        raise typer.Exit(1)
+    bars = FileProgress()
+    make = partial(restore_files, restorer=restorer, options=handling, on_tile=bars.advance)
+    printing.make_files(
+        inputs, output, make, bars, described=described, max_pixels=handling.max_pixels, as_json=as_json, report=report
+    )

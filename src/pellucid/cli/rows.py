@@ -38,7 +38,7 @@ class Row:
     @property
     def flag(self) -> str:
         """The flag that messages name."""
-        return (self.flags or (f"--{self.field.replace('_', '-')}",))[0].split("/")[0]
+        return self.flags[0].split("/")[0] if self.flags else "--" + self.field.split(".")[-1].replace("_", "-")
 
     @property
     def name(self) -> str:
@@ -53,83 +53,66 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows that make up an options object.
-
-    Attributes:
-        home: its class, by its name in ``pellucid``.
-        rows: its options.
-        defaults: where a verb's own differ from the class's.
-    """
+    """The rows that make up an options object: its class by its name in ``pellucid``, and a verb's own defaults."""
 
     home: str
     rows: tuple[Row, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def only(self, *fields: str, **defaults: Any) -> "Table":
-        """Some of the options, with defaults of their own."""
+        """Some of the options, with a verb's own defaults."""
         return Table(self.home, tuple(row for row in self.rows if row.field in fields), defaults)
 
     def without(self, *fields: str, **defaults: Any) -> "Table":
-        """All other options, with defaults of their own."""
-        return Table(self.home, tuple(row for row in self.rows if row.field not in fields), defaults)
-
-    def typed(self) -> dict[str, Any]:
-        """The defaults by parameter, as they would be typed."""
-        options = self._options()
-        return {row.name: False if row.sets else row.typed(attrgetter(row.field)(options)) for row in self.rows}
-
-    def build(self, typed: Mapping[str, Any]) -> Any:
-        """The object, of what was typed.
-
-        Raises:
-            ConfigError: an option has no such value, or two exclude each other.
-        """
-        options, changes, chosen = self._options(), dict[str, Any](), dict[str, str]()
-        for row in self.rows:
-            outer, _, inner = row.field.partition(".")
-            if row.sets and typed[row.name]:
-                if outer in chosen:
-                    others = [other.flag for other in self.rows if other.field == row.field]
-                    raise ConfigError(f"{', '.join(others[:-1])} and {others[-1]} exclude each other; choose one")
-                chosen[outer] = changes[outer] = row.sets
-            elif inner:
-                within = changes.get(outer, getattr(options, outer))
-                changes[outer] = replace(within, **{inner: row.value(typed[row.name])})
-            elif not row.sets:
-                changes[outer] = row.value(typed[row.name])
-        return replace(options, **changes)
+        """All options but some, with a verb's own defaults."""
+        return self.only(*(row.field for row in self.rows if row.field not in fields), **defaults)
 
     def _options(self) -> Any:
         import pellucid
 
         return getattr(pellucid, self.home)(**self.defaults)
 
+    def typed(self) -> dict[str, Any]:
+        """The defaults by parameter, as they would be typed."""
+        options = self._options()
+        return {row.name: not row.sets and row.typed(attrgetter(row.field)(options)) for row in self.rows}
+
+    def build(self, typed: Mapping[str, Any]) -> Any:
+        """The object, of what was typed; raises ConfigError as its class does, or where two exclude each other."""
+        chosen = [row for row in self.rows if row.sets and typed[row.name]]
+        if len({row.field for row in chosen}) < len(chosen):
+            raise ConfigError(f"{' and '.join(row.flag for row in chosen)} exclude each other; choose one")
+        options, changes = self._options(), dict[str, Any]({row.field: row.sets for row in chosen})
+        for row in self.rows:
+            if not row.sets:
+                outer, _, inner = row.field.partition(".")
+                value = row.value(typed[row.name])
+                inside = changes.get(outer, getattr(options, outer))
+                changes[outer] = replace(inside, **{inner: value}) if inner else value
+        return replace(options, **changes)
+
 
 def with_options(verb: Callable[..., None]) -> Callable[..., None]:
     """Give a verb the rows of the tables that its parameters are annotated with; it gets the objects built."""
-    parameters: list[inspect.Parameter] = []
-    tables: dict[str, Table] = {}
+    parameters, tables = list[inspect.Parameter](), dict[str, Table]()
     for parameter in inspect.signature(verb).parameters.values():
-        table = next(
-            (each for each in getattr(parameter.annotation, "__metadata__", ()) if isinstance(each, Table)), None
-        )
+        table = next((each for each in parameter.annotation.__metadata__ if isinstance(each, Table)), None)
         if table is None:
             parameters.append(parameter)
             continue
         tables[parameter.name] = table
-        parameters += [
-            parameter.replace(name=row.name, annotation=Annotated[row.kind, row.option], default=None)
-            for row in table.rows
-        ]
+        for row in table.rows:
+            annotation = Annotated[row.kind, row.option]
+            parameters.append(parameter.replace(name=row.name, annotation=annotation, default=None))
 
     @wraps(verb)
     def run(**given: Any) -> None:
         typed = {row.name: given.pop(row.name) for table in tables.values() for row in table.rows}
         verb(**given, **{name: table.build(typed) for name, table in tables.items()})
 
-    run.__signature__ = inspect.Signature(parameters)
+    run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    run.tables = tuple(tables.values())
+    run.tables = tuple(tables.values())  # pyright: ignore[reportAttributeAccessIssue]
     return run
 
 
@@ -138,9 +121,8 @@ class Verb(TyperCommand):
 
     def get_params(self, ctx: Any) -> Any:
         """Its parameters."""
-        defaults = {
-            name: value for table in getattr(self.callback, "tables", ()) for name, value in table.typed().items()
-        }
-        for parameter in self.params:
-            parameter.default = defaults.get(parameter.name, parameter.default)
+        for table in getattr(self.callback, "tables", ()):
+            defaults = table.typed()
+            for parameter in self.params:
+                parameter.default = defaults.get(parameter.name, parameter.default)
         return super().get_params(ctx)

@@ -15,12 +15,9 @@ __all__ = ["FileOptions", "FileResult", "Job", "PictureFacts", "Plan", "process_
 __getattr__ = lazy(
     __name__,
     {
-        "FileOptions": "pellucid.files.options",
-        "FileResult": "pellucid.files.results",
-        "Job": "pellucid.files.plan",
-        "PictureFacts": "pellucid.files.results",
-        "Plan": "pellucid.files.plan",
-        "process_files": "pellucid.files.restore",
-        "restore_files": "pellucid.files.restore",
+        "options": ["FileOptions"],
+        "plan": ["Job", "Plan"],
+        "restore": ["process_files", "restore_files"],
+        "results": ["FileResult", "PictureFacts"],
     },
 )

@@ -11,11 +11,4 @@ if TYPE_CHECKING:
 
 __all__ = ["RestoreOptions", "Restorer", "restore"]
 
-__getattr__ = lazy(
-    __name__,
-    {
-        "RestoreOptions": "pellucid.inference.options",
-        "Restorer": "pellucid.inference.restorer",
-        "restore": "pellucid.inference.api",
-    },
-)
+__getattr__ = lazy(__name__, {"api": ["restore"], "options": ["RestoreOptions"], "restorer": ["Restorer"]})

@@ -137,7 +137,7 @@ def in_eval_mode(network: nn.Module, device: torch.device) -> nn.Module:
         if module not in twins:
             twins[module] = copy(module)
             state = vars(twins[module])
-            state["_modules"] = {name: child and twin(child) for name, child in module._modules.items()}
+            state["_modules"] = {name: child and twin(child) for name, child in state["_modules"].items()}
             for kind in ("_parameters", "_buffers"):
                 state[kind] = {name: moved(tensor) for name, tensor in state[kind].items()}
         return twins[module]
