@@ -69,11 +69,8 @@ def check_replaceable(page: Path) -> None:
 
 def _describe(subject: Subject) -> dict[str, Any]:
     restorer = subject.restorer
-    tile = (
-        f"as the papers' where known, else {restorer.options.tile}"
-        if subject.paper_tiles
-        else str(restorer.options.tile)
-    )
+    own = restorer.options.tile
+    tile = f"as the papers' where known, else {own}" if subject.paper_tiles else str(own)
     return {
         "model": subject.name,
         "facts": {

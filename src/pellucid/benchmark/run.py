@@ -71,9 +71,8 @@ class Subject:
     def restorer_for(self, benchmark: Benchmark) -> Restorer:
         """The restorer, with the tiles of the benchmark's paper if they are wanted and known."""
         if self.paper_tiles and benchmark.tile is not None:
-            return Restorer(
-                self.restorer.network, self.restorer.options, tile=benchmark.tile, overlap=benchmark.overlap
-            )
+            options = self.restorer.options.but(tile=benchmark.tile, overlap=benchmark.overlap)
+            return Restorer(self.restorer.network, options)
         return self.restorer
 
 
