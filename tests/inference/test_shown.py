@@ -34,7 +34,7 @@ class Seen(Identity):
 
 
 def seen(frame: Frame) -> NDArray[Any]:
-    network = Seen()
+    network = Seen().eval()
     Photo.of(Restorer(network, tile="off").restore_frame(frame))
     return network.image
 
