@@ -25,6 +25,7 @@ from pellucid.data.photo_cache import clean_photos
 from pellucid.degrade import compose
 from pellucid.imaging import read_photo, to_float
 from pellucid.inference import Restorer
+from pellucid.inference.detection import views
 from pellucid.metrics import psnr
 from pellucid.models.detector import STEEPNESS, Detector
 from pellucid.training.config import Degradations
@@ -54,7 +55,7 @@ def evidence(restorer: Restorer, detector: Detector, photos: list[NDArray[Any]],
     degradation, rng, found = compose(degrade), torch.Generator().manual_seed(SEED), list[float]()
     for pixels in photos:
         params, features = [degradation.sample(rng)], list[Tensor]()
-        for view in restorer.views(pixels):
+        for view in views(pixels, restorer.working_side):
             image = torch.from_numpy(to_float(view)).permute(2, 0, 1)[None]
             degraded = degradation.apply(image, params)[0].permute(1, 2, 0).numpy()
             features.append(restorer.features(degraded))

@@ -77,7 +77,7 @@ def runner(network: nn.Module, way: str, precision: str, size: tuple[int, int]) 
     if max(size) > WHOLE or backend != "torch":
         options: dict[str, Any] = {} if backend == "torch" else {"backend": backend}
         tile = "auto" if max(size) > WHOLE else "off"
-        restorer = Restorer(network, tile, precision=precision, keep_clean=False, **options)
+        restorer = Restorer(network, tile=tile, precision=precision, keep_clean=False, **options)
         if max(size) > WHOLE:
             pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
         else:

@@ -3,8 +3,9 @@
 The public names, imported on first use so that ``import pellucid`` is quick and does nothing else.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pellucid.lazy import lazy
 
 if TYPE_CHECKING:
     from pellucid import metrics
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from pellucid.errors import PellucidError
     from pellucid.files import FileOptions, restore_files
     from pellucid.imaging import Photo, Saving, read_photo, write_photo
-    from pellucid.inference import Restorer, restore
+    from pellucid.inference import RestoreOptions, Restorer, restore
     from pellucid.inference.export import export_model
     from pellucid.models import create_network
     from pellucid.zoo import list_models
@@ -23,6 +24,7 @@ __all__ = [
     "FileOptions",
     "PellucidError",
     "Photo",
+    "RestoreOptions",
     "Restorer",
     "Saving",
     "create_network",
@@ -37,30 +39,20 @@ __all__ = [
     "write_photo",
 ]
 
-_HOMES = {
-    "FileOptions": "pellucid.files",
-    "PellucidError": "pellucid.errors",
-    "Photo": "pellucid.imaging",
-    "Restorer": "pellucid.inference",
-    "Saving": "pellucid.imaging",
-    "create_network": "pellucid.models",
-    "export_model": "pellucid.inference.export",
-    "list_models": "pellucid.zoo",
-    "load_network": "pellucid.checkpoints",
-    "read_photo": "pellucid.imaging",
-    "restore": "pellucid.inference",
-    "restore_files": "pellucid.files",
-    "save_network": "pellucid.checkpoints",
-    "write_photo": "pellucid.imaging",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "metrics":
-        return import_module("pellucid.metrics")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'pellucid' has no attribute '{name}'")
+__getattr__ = lazy(
+    __name__,
+    {
+        "checkpoints": ["load_network", "save_network"],
+        "errors": ["PellucidError"],
+        "files": ["FileOptions", "restore_files"],
+        "imaging": ["Photo", "Saving", "read_photo", "write_photo"],
+        "inference": ["RestoreOptions", "Restorer", "restore"],
+        "inference.export": ["export_model"],
+        "metrics": [],
+        "models": ["create_network"],
+        "zoo": ["list_models"],
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -84,7 +84,7 @@ def _check_picture(picture: Path, image: Path | None, overwrite: bool) -> None:
     if image is not None and image.exists() and picture.exists() and picture.samefile(image):
         raise ConfigError(f"{picture}: is the photo itself; choose another output")
     if picture.exists() and not overwrite:
-        raise ConfigError(f"{picture}: exists already; --overwrite replaces it")
+        raise ConfigError(f"{picture}: exists already; `overwrite=True` replaces it")
     try:
         picture.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -110,7 +110,7 @@ def _sample_photo() -> Photo:
     try:
         from skimage.data import astronaut  # pyright: ignore[reportMissingImports]
     except ImportError:
-        raise MissingExtraError("The demo's sample photo (give your own with --image)", "demo") from None
+        raise MissingExtraError("The demo's sample photo (give your own as `image`)", "demo") from None
     return Photo(pixels=astronaut())
 
 

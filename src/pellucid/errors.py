@@ -2,6 +2,9 @@
 
 Each message is one line that says what was found and what to do next. The command line prints it
 without a traceback; anything outside this tree is a bug.
+
+Messages, and warnings that are logged, name options as a caller in Python gives them, in backticks: `max_pixels` or
+`existing='overwrite'`. The command line puts its flags in their place.
 """
 
 from collections.abc import Iterable

@@ -98,7 +98,7 @@ def test_another_picture_or_setting_is_computed(trial: Trial, clean: list[NDArra
         trial = replace(trial, subject=replace(subject, self_ensemble=True))
         passes = 3 * 8
     elif change == "precision":
-        trial = replace(trial, subject=replace(subject, restorer=replace(subject.restorer, precision="bf16")))
+        trial = replace(trial, subject=replace(subject, restorer=Restorer(subject.restorer.network, precision="bf16")))
     else:
         trial = replace(trial, protocol="matlab-y")
     list(trial.scores())
@@ -120,8 +120,8 @@ def test_a_model_is_known_by_its_weights(tiny_ast: nn.Module) -> None:
 def test_tiles_are_the_papers_unless_told_otherwise(trial: Trial) -> None:
     raindrops = find_benchmark("agan-a")
     theirs = trial.subject.restorer_for(raindrops)
-    assert (theirs.tile, theirs.overlap) == (384, 80)
-    assert replace(trial.subject, paper_tiles=False).restorer_for(raindrops).tile == "off"
+    assert (theirs.options.tile, theirs.options.overlap) == (384, 80)
+    assert replace(trial.subject, paper_tiles=False).restorer_for(raindrops).options.tile == "off"
     assert trial.subject.restorer_for(GAUSSIAN) is trial.subject.restorer
 
 

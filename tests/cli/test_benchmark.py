@@ -103,7 +103,7 @@ def test_self_ensemble_is_another_result(command: Run, pictures: Path, weights: 
         (["mcmaster12", "--sigma", "fifteen"], "--sigma takes"),
         (["mcmaster12", "--sigma=-5"], "--sigma takes"),
         (["mcmaster12", "--protocol", "matlab"], "Did you mean 'matlab-y'"),
-        (["mcmaster12", "--tile", "papre"], "--tile takes"),
+        (["mcmaster12", "--tile", "papre"], "--tile must be"),
         (["mcmaster12", "--csv", "table.png"], "--csv takes"),
         (["mcmaster12", "--html", "weights"], "is no report of pellucid"),
     ],

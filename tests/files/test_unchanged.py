@@ -197,14 +197,13 @@ def test_choices_are_found_out_before_any_work(tmp_path: Path, sure: Restorer) -
     for given in ({"saving": Saving(quality=0)}, {"saving": Saving(compression="zip")}, {"white": -1.0}):
         with pytest.raises(ConfigError):
             FileOptions(**given)
-    (result,) = restore_files(
-        [textured(tmp_path / "a.png")],
-        tmp_path / "b.jpg",
-        restorer=sure,
-        options=FileOptions(saving=Saving(compression="lzw")),
-    )
-    assert result.error == f"{tmp_path / 'b.jpg'}: JPEG has no compression 'lzw'."
-    assert result.read is None
+    options = FileOptions(saving=Saving(compression="lzw"))
+    with pytest.raises(ConfigError, match="`compression` cannot be 'lzw': JPEG has none to choose"):
+        list(restore_files([textured(tmp_path / "a.png")], tmp_path / "b.jpg", restorer=sure, options=options))
+    jpeg, tiff = textured(tmp_path / "in" / "a.jpg"), textured(tmp_path / "in" / "b.tif")
+    one, other = restore_files([jpeg, tiff], tmp_path / "out", restorer=sure, options=options)
+    assert one.error == f"{tmp_path / 'out' / 'a.jpg'}: JPEG has no compression 'lzw'."
+    assert (one.read, other.error) == (None, None)
 
 
 @pytest.mark.parametrize("change", [{"saving": Saving(quality=50)}, {"white": 200.0}, {"no_data": 0.0}])

@@ -247,7 +247,7 @@ def test_the_limit_is_the_callers(tmp_path, suffix):
     assert read_photo(path, max_pixels=96 * 128)
     assert read_size(path) in ((96, 128), (128, 96), None)  # the raw one is turned
     assert read_size(path, max_pixels=96 * 128 - 1) is None
-    with pytest.raises(ImageError, match=r"above the limit of 0\.012287 megapixels; --max-megapixels raises it"):
+    with pytest.raises(ImageError, match=r"above the limit of 0\.012287 megapixels; `max_pixels` raises it"):
         read_photo(path, max_pixels=96 * 128 - 1)
 
 

@@ -202,7 +202,7 @@ def test_a_failure_leaves_the_path_as_it_was(tmp_path, suffix):
 def test_large_frames_are_refused_by_the_header(tmp_path, suffix):
     write_picture(animation(drawn(size=(100, 100))), tmp_path / f"a.{suffix}")
     assert read_size(tmp_path / f"a.{suffix}") == (100, 100)
-    with pytest.raises(ImageError, match=r"100×100, above the limit of 0\.009 megapixels; --max-megapixels"):
+    with pytest.raises(ImageError, match=r"100×100, above the limit of 0\.009 megapixels; `max_pixels`"):
         open_picture(tmp_path / f"a.{suffix}", max_pixels=9000)
 
 

@@ -143,7 +143,7 @@ def test_auto_is_torch_and_recipes_tell_backends_apart(tiny_ast, monkeypatch):
     monkeypatch.setattr(exported, "open_onnx", lambda path: lambda images: images)
     exported._open.cache_clear()
     recipes = {name: recipe_of(Restorer(tiny_ast, backend=name)) for name in ("auto", "torch", "onnx")}
-    assert Restorer(tiny_ast, backend="auto").backend == "torch"
+    assert Restorer(tiny_ast, backend="auto").options.backend == "torch"
     assert recipes["auto"] == recipes["torch"] != recipes["onnx"]
 
 
@@ -166,7 +166,7 @@ class Slight(Module):
 def test_compiled_networks_restore_pictures_of_any_size(noisy):
     network = Slight().eval()
     restorer = Restorer(network, tile="off", backend="compile")
-    assert restorer.precision == "fp32"
+    assert restorer.options.precision == "fp32"
     for pixels in (noisy, noisy[:77, :64]):
         expected = Restorer(network, tile="off", precision="fp32").restore_array(pixels)
         assert np.abs(restorer.restore_array(pixels).astype(int) - expected).max() <= 1

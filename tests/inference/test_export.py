@@ -204,7 +204,7 @@ def test_a_network_that_cannot_be_traced_is_one_line(tmp_path):
 def test_refused_before_the_work(monkeypatch, tmp_path):
     network = build(SMALL["restormer"])
     (tmp_path / "there.onnx").write_bytes(b"mine")
-    with pytest.raises(ConfigError, match=r"there\.onnx: exists already; --overwrite"):
+    with pytest.raises(ConfigError, match=r"there\.onnx: exists already; `overwrite=True`"):
         export_onnx(network, tmp_path / "there.onnx")
     with pytest.raises(ConfigError, match=r"must end in \.onnx"):
         export_onnx(network, tmp_path / "a.pt")

@@ -171,11 +171,12 @@ def test_values_that_are_no_numbers_are_an_error() -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"tile": "of"}, "tile must be"),
-        ({"tile": 8}, "tile must be at least"),
-        ({"precision": "int8"}, "precision must be"),
-        ({"device": "gpu"}, "device 'gpu'"),
-        ({"overlap": -1}, "overlap"),
+        ({"tile": "of"}, "`tile` must be"),
+        ({"tile": 8}, "`tile` must be at least"),
+        ({"precision": "int8"}, "`precision` must be"),
+        ({"device": "gpu"}, "`device` 'gpu'"),
+        ({"overlap": -1}, "`overlap`"),
+        ({"overlaps": 1}, "Did you mean 'overlap'"),
     ],
 )
 def test_impossible_options_say_what_is_possible(identity: Identity, option: dict[str, object], message: str) -> None:
@@ -325,7 +326,7 @@ def test_networks_see_linear_light_as_the_eye_does_and_it_comes_back(dtype: type
     linear = linear_profile()
     pixels = to_depth(np.full((150, 150, 3), 0.2140, np.float32), dtype)
     pixels[::3] //= 2 if dtype is not np.float32 else 1
-    network = Noted()
+    network = Noted().eval()
     restored = Restorer(network, tile=64).restore(Photo(pixels=pixels, icc=linear))
     np.testing.assert_array_equal(restored.pixels, pixels)
     assert network.mean > 1.4 * pixels.mean() / (np.iinfo(dtype).max if dtype is not np.float32 else 1)

@@ -34,7 +34,7 @@ class Seen(Identity):
 
 
 def seen(frame: Frame) -> NDArray[Any]:
-    network = Seen()
+    network = Seen().eval()
     Photo.of(Restorer(network, tile="off").restore_frame(frame))
     return network.image
 
@@ -146,8 +146,8 @@ def test_black_in_one_colour_is_no_missing_value() -> None:
         (np.full((20, 30, 3), 255, np.float32), {}, "white is expected at 1"),
         (np.full((20, 30, 3), 255, np.float32), {"white": 255}, None),
         (np.full((20, 30, 3), 4, np.float32), {}, None),
-        (np.full((20, 30, 3), 4000, np.uint16), {}, "--white 4095"),
-        (np.full((20, 30, 3), 900, np.uint16), {}, "--white 1023"),
+        (np.full((20, 30, 3), 4000, np.uint16), {}, "`white=4095`"),
+        (np.full((20, 30, 3), 900, np.uint16), {}, "`white=1023`"),
         (np.full((20, 30, 3), 900, np.uint16), {"white": 1023}, None),
         (np.full((20, 30, 3), 900, np.uint16), {"bits": 12}, None),
         (np.full((20, 30, 3), 40000, np.uint16), {}, None),

@@ -52,8 +52,8 @@ def test_a_detector_fitted_to_some_scenes_judges_others(tmp_path: Path, working_
         image = torch.from_numpy(clean).permute(2, 0, 1)[None] / 255
         params = degradation.sample(torch.Generator().manual_seed(seed))
         noisy = degradation.apply(image, [params])[0].permute(1, 2, 0).numpy()
-        assert restorer.judge(clean, TileWatch()) == 0
-        assert restorer.judge(noisy, TileWatch()) == 1
+        assert restorer.judge([clean], TileWatch()) == 0
+        assert restorer.judge([noisy], TileWatch()) == 1
 
 
 def test_the_share_grows_with_the_evidence() -> None:

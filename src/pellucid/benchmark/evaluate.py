@@ -106,7 +106,7 @@ def _scorer(metric: str, protocol: str, pristine: Path | None) -> _Score:
             return lambda a, b: niqe_pellucid(a)
         case "niqe":
             if pristine is None:
-                raise ConfigError("niqe needs a pristine model: --pristine FILE; niqe-pellucid has its own")
+                raise ConfigError("niqe needs a pristine model, given as `pristine`; niqe-pellucid has its own")
             model = load_pristine(pristine)
             return lambda a, b: niqe(a, model)
         case _:
@@ -117,7 +117,9 @@ def _of_one_size(prediction: Photo, target: Photo, *, crop: bool) -> tuple[NDArr
     height, width = min(prediction.height, target.height), min(prediction.width, target.width)
     sizes = [f"{photo.width}x{photo.height}" for photo in (prediction, target)]
     if sizes[0] != sizes[1] and not crop:
-        raise ImageError(f"sizes differ ({' and '.join(sizes)}); --crop compares what they share from the top left")
+        raise ImageError(
+            f"sizes differ ({' and '.join(sizes)}); `crop=True` compares what they share from the top left"
+        )
     return prediction.pixels[:height, :width], target.pixels[:height, :width]
 
 

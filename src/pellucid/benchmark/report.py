@@ -64,12 +64,13 @@ def check_replaceable(page: Path) -> None:
         ConfigError: there is one that pellucid did not write.
     """
     if page.exists() and _GENERATOR not in page.read_text(encoding="utf-8", errors="replace"):
-        raise ConfigError(f"{page}: exists and is no report of pellucid; name another folder with --html")
+        raise ConfigError(f"{page}: exists and is no report of pellucid; choose another folder")
 
 
 def _describe(subject: Subject) -> dict[str, Any]:
     restorer = subject.restorer
-    tile = f"as the papers' where known, else {restorer.tile}" if subject.paper_tiles else str(restorer.tile)
+    own = restorer.options.tile
+    tile = f"as the papers' where known, else {own}" if subject.paper_tiles else str(own)
     return {
         "model": subject.name,
         "facts": {
@@ -77,7 +78,7 @@ def _describe(subject: Subject) -> dict[str, Any]:
             "parameters": f"{subject.parameters / 1e6:.2f} M",
             "GMACs at 256²": f"{subject.gmacs:.2f}",
             "machine": _machine(subject.device),
-            "precision": restorer.precision,
+            "precision": restorer.options.precision,
             "tiles": tile,
             "self-ensemble": "×8" if subject.self_ensemble else "no",
         },

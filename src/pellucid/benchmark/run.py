@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,8 @@ class Subject:
     def restorer_for(self, benchmark: Benchmark) -> Restorer:
         """The restorer, with the tiles of the benchmark's paper if they are wanted and known."""
         if self.paper_tiles and benchmark.tile is not None:
-            return replace(self.restorer, tile=benchmark.tile, overlap=benchmark.overlap)
+            options = self.restorer.options.but(tile=benchmark.tile, overlap=benchmark.overlap)
+            return Restorer(self.restorer.network, options)
         return self.restorer
 
 
@@ -181,11 +182,11 @@ class Trial:
             "degrade": {name: dict(options) for name, options in self.benchmark.degrade.items()},
             "channels": self.benchmark.channels,
             "protocol": self.scored_under,
-            "tile": restorer.tile,
-            "overlap": restorer.overlap,
+            "tile": restorer.options.tile,
+            "overlap": restorer.options.overlap,
             "working_side": restorer.working_side,
-            "detector": restorer.detector.digest if restorer.detector and restorer.keep_clean else None,
-            "precision": restorer.precision,
+            "detector": restorer.detector.digest if restorer.detector and restorer.options.keep_clean else None,
+            "precision": restorer.options.precision,
             "device": self.subject.device.type,
             "self_ensemble": self.subject.self_ensemble,
         }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli import options
+from pellucid.cli import options, printing
 from pellucid.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def ablate(
         change=change,
         on_run=lambda name, number, count: typer.echo(f"{number}/{count} {name}", err=True),
     )
-    typer.echo(options.to_json([asdict(row) for row in rows]) if as_json else as_markdown(rows))
+    typer.echo(printing.to_json([asdict(row) for row in rows]) if as_json else as_markdown(rows))
 
 
 def _parse_share(text: str) -> tuple[int, int]:

@@ -2,20 +2,22 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli import options
+from pellucid.cli import options, printing
+from pellucid.cli.rows import with_options
 from pellucid.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pellucid.benchmark.record import Score
-    from pellucid.benchmark.registry import Benchmark
-    from pellucid.benchmark.run import Result, Subject, Trial
+    from pellucid.benchmark.run import Result, Subject
+    from pellucid.inference import RestoreOptions
 
 RESULTS = Path("runs/benchmark")
 
@@ -35,11 +37,13 @@ def _list_benchmarks(wanted: bool) -> None:
     raise typer.Exit
 
 
+@with_options
 def benchmark(
     targets: Annotated[
         list[str],
         typer.Argument(metavar="BENCHMARK=FOLDER...", help="Or folders that are named after a benchmark, or your own."),
     ],
+    *,
     sigma: Annotated[
         str, typer.Option("--sigma", help="Levels of Gaussian noise, on the scale of 0-255.")
     ] = "15,25,50",
@@ -50,14 +54,11 @@ def benchmark(
     tile: Annotated[
         str, typer.Option("--tile", help="paper (where it says, else auto), auto, off, or a side.")
     ] = "paper",
-    precision: options.Precision = "auto",
-    device: options.Device = "auto",
+    restoring: Annotated[
+        "RestoreOptions", options.RESTORING.only("precision", "device", "keep_clean", keep_clean=False)
+    ],
     self_ensemble: Annotated[
         bool, typer.Option("--self-ensemble", help="Mean over the 8 flips and turns of each picture: 8 times the cost.")
-    ] = False,
-    keep_clean: Annotated[
-        bool,
-        typer.Option(help="Leave alone what the weights take for clean, as restore does. Default: test the network."),
     ] = False,
     protocol: Annotated[
         str | None, typer.Option("--protocol", help="Of PSNR and SSIM. Default: the benchmark's own.")
@@ -76,7 +77,7 @@ def benchmark(
     Without -m or -t, each benchmark is given to the bundled model for its task.
     """
     from pellucid.benchmark.report import check_replaceable, write_report
-    from pellucid.benchmark.run import Result, Subject
+    from pellucid.benchmark.run import Result, Subject, Trial
     from pellucid.benchmark.samples import parse_target
     from pellucid.cli.progress import CountProgress
     from pellucid.metrics.protocols import check_protocol
@@ -86,22 +87,31 @@ def benchmark(
     if table:
         if table.suffix.lower() != ".csv":
             raise ConfigError(f"--csv takes the name of a .csv file, not '{table}'")
-        options.check_replaceable(table, ".csv", overwrite=overwrite)
+        printing.check_replaceable(table, ".csv", overwrite=overwrite)
     if html:
         check_replaceable(html / "index.html")
     wanted = [parse_target(target) for target in targets]
     tasks = {benchmark.id: task if task or model else benchmark.task for benchmark, _ in wanted}
     subjects: dict[str | None, Subject] = {}
+    restoring = restoring if tile == "paper" else replace(restoring, tile=options.tile_of(tile))
     for each in dict.fromkeys(tasks.values()):
-        restorer_tile = "auto" if tile == "paper" else tile
-        weights, restorer = options.load_restorer(
-            model, each, tile=restorer_tile, precision=precision, device=device, keep_clean=keep_clean
-        )
+        weights, restorer = options.load_restorer(model, each, restoring)
         subjects[each] = Subject(
             name=weights.stem, restorer=restorer, paper_tiles=tile == "paper", self_ensemble=self_ensemble
         )
-    rows = [(benchmark, folder, subjects[tasks[benchmark.id]]) for benchmark, folder in wanted]
-    trials = _plan(rows, _parse_sigmas(sigma), protocol=protocol, out=out)
+    sigmas = _parse_sigmas(sigma)
+    trials = [
+        Trial(
+            subject=subjects[tasks[benchmark.id]],
+            benchmark=benchmark,
+            folder=folder,
+            sigma=level,
+            protocol=protocol,
+            out=out,
+        )
+        for benchmark, folder in wanted
+        for level in (sigmas if benchmark.kind == "gaussian" else (None,))
+    ]
     pictures = sum(len(trial.samples) for trial in trials)  # looks through all folders before a network runs once
     results: list[Result] = []
     with CountProgress("pictures", pictures) as progress:
@@ -116,37 +126,18 @@ def benchmark(
             if not as_json:
                 _print_result(results[-1])
     if as_json:
-        typer.echo(options.to_json([result.to_dict() for result in results]))
+        typer.echo(printing.to_json([result.to_dict() for result in results]))
     if table:
-        options.write_text(table, _to_csv(results))
+        printing.write_text(table, _to_csv(results))
     if html:
         typer.echo(str(write_report(results, html)), err=as_json)
-
-
-def _plan(
-    rows: "Sequence[tuple[Benchmark, Path, Subject]]",
-    sigmas: "Sequence[float]",
-    *,
-    protocol: str | None,
-    out: Path,
-) -> "list[Trial]":
-    """Every row of the table."""
-    from pellucid.benchmark.run import Trial
-
-    trials: list[Trial] = []
-    for benchmark, folder, subject in rows:
-        for level in sigmas if benchmark.kind == "gaussian" else (None,):
-            trials.append(
-                Trial(subject=subject, benchmark=benchmark, folder=folder, sigma=level, protocol=protocol, out=out)
-            )
-    return trials
 
 
 def _print_head(subject: "Subject") -> None:
     ensemble = ", self-ensemble ×8" if subject.self_ensemble else ""
     typer.echo(
         f"{subject.name} ({subject.digest}): {subject.parameters / 1e6:.2f} M parameters,"
-        f" {subject.gmacs:.2f} GMACs at 256²; {subject.restorer.precision} on {subject.device.type}{ensemble}"
+        f" {subject.gmacs:.2f} GMACs at 256²; {subject.restorer.options.precision} on {subject.device.type}{ensemble}"
     )
     heads = f"{'dB in':>8}{'out':>8}{'SSIM in':>9}{'out':>8}{'s/MP':>8}{'GiB':>7}"
     typer.echo(f"{'':<22}{'images':>7}{'protocol':>13}{heads}")

@@ -2,19 +2,20 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import asdict
+from functools import partial
 from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from pellucid.cli import options
+from pellucid.cli import options, printing
+from pellucid.cli.rows import Verb, with_options
 from pellucid.errors import ConfigError
 
 if TYPE_CHECKING:
     from pellucid.degrade import Kind
-    from pellucid.files import Job
+    from pellucid.files import FileOptions, Job
     from pellucid.files.deadline import CheckTime
     from pellucid.imaging import Frame, Picture
     from pellucid.inference.guard import TileWatch
@@ -30,11 +31,11 @@ class DegradeCommand(TyperCommand):
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
         """The context of the command with all its options."""
         app = typer.Typer(rich_markup_mode=None)
-        app.command()(_with_all_options())
+        app.command(cls=Verb)(with_options(_with_degradations()))
         return typer.main.get_command(app).make_context(*arguments, **settings)
 
 
-def _with_all_options() -> Callable[..., None]:
+def _with_degradations() -> Callable[..., None]:
     """``_degrade`` with an option for each degradation in the place of ``chosen``."""
     from pellucid.degrade import DEGRADATIONS
 
@@ -66,47 +67,21 @@ def _option(name: str, kind: "Kind") -> Parameter:
 
 def _degrade(
     inputs: options.Inputs,
+    *,
     output: options.Output = None,
-    chosen: dict[str, dict[str, Any]] | None = None,  # there the command has an option for each degradation
+    chosen: dict[str, dict[str, Any]],  # there the command has an option for each degradation
     seed: Annotated[int, typer.Option(min=0, help="Of everything random; each picture draws its own.")] = 0,
-    suffix: options.Suffix = "degraded",
-    format: options.Format = None,
-    overwrite: options.Overwrite = False,
-    skip_existing: options.SkipExisting = False,
-    resume: options.Resume = False,
-    max_megapixels: options.MaxMegapixels = None,
-    timeout: options.Timeout = 0.0,
-    quality: options.Quality = None,
-    compression: options.Compression = None,
-    background: options.Background = "white",
-    white: options.White = None,
-    no_data: options.NoData = None,
-    date: options.Date = "keep",
+    handling: Annotated["FileOptions", options.FILES.without("together", suffix="degraded")],
     as_json: options.Json = False,
 ) -> None:
+    from pellucid.cli.making import make_files
     from pellucid.cli.progress import FileProgress
-    from pellucid.cli.streams import standard_streams
     from pellucid.degrade import compose, degrade_photo
-    from pellucid.files import FileResult, process_files
+    from pellucid.files import process_files
     from pellucid.imaging import Photo
 
     if not chosen:
         raise ConfigError("nothing to do: name a degradation, for example --rain heavy")
-    handling = options.file_options(
-        suffix=suffix,
-        format=format,
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-        resume=resume,
-        max_megapixels=max_megapixels,
-        timeout=timeout,
-        quality=quality,
-        compression=compression,
-        background=background,
-        white=white,
-        no_data=no_data,
-        date=date,
-    )
     compose(chosen)  # a level that does not exist is found before any work
 
     def work(picture: "Picture", job: "Job", check_time: "CheckTime") -> "tuple[Picture, list[TileWatch]]":
@@ -118,30 +93,7 @@ def _degrade(
 
         return picture.mapped(degraded), []
 
-    results: list[FileResult] = []
-    with (
-        standard_streams(inputs, output, max_pixels=handling.max_pixels, as_json=as_json) as streams,
-        FileProgress() as progress,
-    ):
-        options.show_results(
-            map(
-                streams.named,
-                process_files(
-                    streams.inputs,
-                    streams.output,
-                    work,
-                    recipe=options.to_json({"degrade": chosen, "seed": seed}),
-                    options=handling,
-                    on_plan=streams.checked(progress.plan),
-                    on_start=progress.start,
-                ),
-            ),
-            into=results,
-            on_result=progress.finish,
-            quiet=as_json or streams.is_output,
-            keep=as_json,
-        )
-    if as_json:
-        typer.echo(options.to_json({"seed": seed, "degrade": chosen, "files": [asdict(result) for result in results]}))
-    if any(result.error for result in results):
-        raise typer.Exit(1)
+    recipe = printing.to_json({"degrade": chosen, "seed": seed})
+    make, bars = partial(process_files, work=work, recipe=recipe, options=handling), FileProgress()
+    described = {"seed": seed, "degrade": chosen}
+    make_files(inputs, output, make, bars, described=described, max_pixels=handling.max_pixels, as_json=as_json)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pellucid.cli import options
+from pellucid.cli import options, printing
 
 if TYPE_CHECKING:
     from pellucid.benchmark.evaluate import EvaluationRow
@@ -31,18 +31,18 @@ def evaluate(
     from pellucid.benchmark.evaluate import evaluate_folders, mean_scores, to_csv, worst_first
 
     if csv:
-        options.check_replaceable(csv, ".csv", overwrite=overwrite)
+        printing.check_replaceable(csv, ".csv", overwrite=overwrite)
     wanted = [metric.strip() for metric in metrics.split(",")]
     rows = worst_first(
         evaluate_folders(predictions, targets, protocol=protocol, metrics=wanted, crop=crop, pristine=pristine)
     )
     mean = mean_scores(rows)
     if csv:
-        options.write_text(csv, to_csv(rows))
+        printing.write_text(csv, to_csv(rows))
     shown = rows[:worst]
     if as_json:
         images = [{"name": row.name, **row.scores} for row in shown]
-        typer.echo(options.to_json({"protocol": protocol, "count": len(rows), "images": images, "mean": mean}))
+        typer.echo(printing.to_json({"protocol": protocol, "count": len(rows), "images": images, "mean": mean}))
     else:
         _show_table(shown, mean, len(rows))
 

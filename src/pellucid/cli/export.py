@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli import options
+from pellucid.cli import options, printing
 
 
 def export(
@@ -24,8 +24,8 @@ def export(
 
     exported = export_model(model, output, format=format, precision=precision, overwrite=overwrite)
     if as_json:
-        typer.echo(options.to_json({**asdict(exported), "difference": exported.difference}))
+        typer.echo(printing.to_json({**asdict(exported), "difference": exported.difference}))
         return
-    typer.echo(options.printable(str(exported.path)))
+    typer.echo(printing.printable(str(exported.path)))
     sizes = ", ".join(exported.differences)
     typer.echo(f"pellucid: differs from PyTorch by {exported.difference:.1e} at most (at {sizes})", err=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pellucid.cli import options
+from pellucid.cli import options, printing
 
 SIDE = 256
 
@@ -36,7 +36,7 @@ def inspect(
         "metadata": {key: value for key, value in checkpoint.metadata.items() if key != "config"},
     }
     if as_json:
-        typer.echo(options.to_json(facts))
+        typer.echo(printing.to_json(facts))
         return
     for name, value in facts.items():
         if isinstance(value, dict):

@@ -14,7 +14,9 @@ import typer
 
 from pellucid import __version__
 from pellucid.cli import ablate, benchmark, degrade, demo, evaluate, export, inspect, models, restore, train
-from pellucid.cli.options import printable
+from pellucid.cli.options import in_flags
+from pellucid.cli.printing import printable
+from pellucid.cli.rows import Verb
 from pellucid.errors import ConfigError, MissingExtraError, ModelError, PellucidError
 from pellucid.subject import naming
 
@@ -28,11 +30,11 @@ app = typer.Typer(
     add_completion=True,
     rich_markup_mode=None,
 )
-app.command("restore")(restore.restore)
-app.command("demo")(demo.demo)
+app.command("restore", cls=Verb)(restore.restore)
+app.command("demo", cls=Verb)(demo.demo)
 app.command("models")(models.models)
 app.command("inspect")(inspect.inspect)
-app.command("benchmark")(benchmark.benchmark)
+app.command("benchmark", cls=Verb)(benchmark.benchmark)
 app.command("train")(train.train)
 app.command("degrade", cls=degrade.DegradeCommand)(degrade.degrade)
 app.command("evaluate")(evaluate.evaluate)
@@ -61,7 +63,7 @@ def main(
 
 class _OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return printable(naming(super().format(record)))
+        return printable(naming(in_flags(super().format(record))))
 
 
 def run() -> None:
@@ -78,7 +80,7 @@ def run() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    typer.echo(f"pellucid: {printable(message)}", err=True)
+    typer.echo(f"pellucid: {printable(in_flags(message))}", err=True)
     sys.exit(code)
 
 

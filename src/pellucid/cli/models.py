@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.cli import options
+from pellucid.cli import options, printing
 
 
 def models(
@@ -20,7 +20,7 @@ def models(
 
     found = list_models(task)
     if as_json:
-        typer.echo(options.to_json([asdict(model) for model in found]))
+        typer.echo(printing.to_json([asdict(model) for model in found]))
         return
     table = Table(box=None)
     for head in ("name", "task", "size", "GMACs", "licence"):

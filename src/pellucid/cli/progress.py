@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pellucid.cli.options import printable
+from pellucid.cli.printing import printable
 from pellucid.files import FileResult, Job, PictureFacts, Plan
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pellucid.cli.options import in_flags
 from pellucid.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class Streams:
             result = replace(result, source=STREAM)
         if self.is_output and result.target:
             result = replace(result, target=STREAM)
-        return replace(result, error=error)
+        warnings = tuple(map(in_flags, result.warnings))
+        return replace(result, error=error and in_flags(error), warnings=warnings)
 
 
 @contextmanager

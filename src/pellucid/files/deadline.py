@@ -38,7 +38,7 @@ def time_limit(seconds: float) -> Generator[CheckTime]:
         with _alarm(seconds):
             yield check
     except _Expired:
-        raise RestoreError(f"took longer than {seconds:g} s and was given up; --timeout allows more") from None
+        raise RestoreError(f"took longer than {seconds:g} s and was given up; a longer `timeout` allows more") from None
 
 
 @contextmanager

@@ -1,10 +1,10 @@
-"""What was made in an output folder, of what and how: the memory of ``--resume``."""
+"""What was made in an output folder, of what and how: the memory by which runs are resumed."""
 
 import hashlib
 import json
 import logging
 import os
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,5 @@ class Entry:
 
 def recipe_of(restorer: Restorer) -> str:
     """What decides the result of a picture, in a word: network, weights, and how and by which library it is run."""
-    settings = {each.name: getattr(restorer, each.name) for each in fields(restorer) if each.init}
-    del settings["network"]
-    made_by = f"{identity(restorer.network)} {settings} {restorer.working_side}"
+    made_by = f"{identity(restorer.network)} {asdict(restorer.options)} {restorer.working_side}"
     return hashlib.sha256(f"{made_by} {restorer.detector and restorer.detector.digest}".encode()).hexdigest()

@@ -46,16 +46,18 @@ class FileOptions:
 
     def __post_init__(self) -> None:
         if self.existing not in get_args(Existing):
-            raise ConfigError(f"existing cannot be '{self.existing}'.{did_you_mean(self.existing, get_args(Existing))}")
+            raise ConfigError(
+                f"`existing` cannot be '{self.existing}'.{did_you_mean(self.existing, get_args(Existing))}"
+            )
         if self.max_pixels < 1:
-            raise ConfigError(f"--max-megapixels must allow for a pixel, not {self.max_pixels}")
+            raise ConfigError(f"`max_pixels` must allow for a pixel, not {self.max_pixels}")
         if not 0 <= self.timeout < float("inf"):
-            raise ConfigError(f"--timeout takes seconds, or 0 for no limit, not {self.timeout}")
+            raise ConfigError(f"`timeout` takes seconds, or 0 for no limit, not {self.timeout}")
         if self.white is not None and not (isfinite(self.white) and self.white > 0):
-            raise ConfigError(f"--white takes a sample above 0, not {self.white:g}")
+            raise ConfigError(f"`white` takes a sample above 0, not {self.white:g}")
         quality, compression = self.saving.quality, self.saving.compression
         if quality is not None and not 1 <= quality <= 100:
-            raise ConfigError(f"--quality takes 1 to 100, not {quality}")
+            raise ConfigError(f"`quality` takes 1 to 100, not {quality}")
         known = dict.fromkeys(name for format in FORMATS for name in format.compressions)
         if compression is not None and compression not in known:
             raise ConfigError(f"there is no compression '{compression}'.{did_you_mean(compression, known)}")

@@ -10,8 +10,8 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from pellucid.errors import ConfigError, ImageError, PellucidError, did_you_mean
-from pellucid.imaging import WRITABLE_SUFFIXES, check_writable_suffix, looks_like_picture, walk
-from pellucid.imaging.formats import FORMATS
+from pellucid.imaging import WRITABLE_SUFFIXES, Saving, check_writable_suffix, looks_like_picture, walk
+from pellucid.imaging.formats import FORMATS, format_named
 
 log = logging.getLogger(__name__)
 
@@ -269,7 +269,25 @@ def _warn_of_loss(jobs: Sequence[Job]) -> None:
     lossy = [job for job in jobs if {job.source.suffix.lower(), job.target.suffix.lower()} <= LOSSY_SUFFIXES]
     count = sum(not _is_same_format(job.source, job.target) for job in lossy)
     if count:
-        log.warning("%d pictures go from one lossy format to another, which costs detail; -f png keeps it all", count)
+        log.warning(
+            "%d pictures go from one lossy format to another, which costs detail; `format='png'` keeps it all", count
+        )
+
+
+def check_saving(jobs: Sequence[Job], saving: Saving) -> None:
+    """Refuse a compression that none of the results' formats has; say which of these have no quality to choose.
+
+    Raises:
+        ConfigError: no format has it; the message proposes others.
+    """
+    formats = {format.name: format for format in (format_named(job.target) for job in jobs)}
+    known = dict.fromkeys(name for format in formats.values() for name in format.compressions)
+    if formats and saving.compression is not None and saving.compression not in known:
+        has = f"has {', '.join(known)}" if known else "has none to choose"
+        raise ConfigError(f"`compression` cannot be '{saving.compression}': {', '.join(formats)} {has}")
+    lossless = [format.name for format in formats.values() if not format.lossy]
+    if saving.quality is not None and lossless:
+        log.warning("`quality` changes nothing in %s, which has none to choose", ", ".join(lossless))
 
 
 def _is_same_format(one: Path, other: Path) -> bool:

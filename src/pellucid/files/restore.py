@@ -11,12 +11,14 @@ from pellucid.errors import ImageError
 from pellucid.files.deadline import CheckTime
 from pellucid.files.journal import Journal, recipe_of
 from pellucid.files.options import FileOptions
-from pellucid.files.plan import Job, Plan, plan_files
+from pellucid.files.plan import Job, Plan, check_saving, plan_files
 from pellucid.files.results import FileResult
 from pellucid.files.run import OnStart, Run, Work, open_read
 from pellucid.imaging import Frame, Photo, Picture
 from pellucid.inference.guard import TileWatch
-from pellucid.inference.restorer import OnTile, Restorer
+from pellucid.inference.restorer import Restorer
+from pellucid.inference.shown import Shown
+from pellucid.inference.tiled import OnTile
 
 LOOKS = 16  # frames or pictures that several are judged by together, evenly spread
 
@@ -47,7 +49,7 @@ def restore_files(
         One result for each input that named no file, then one for each file.
 
     Raises:
-        ConfigError: as ``plan_files``, before any work.
+        ConfigError: as ``plan_files`` and ``check_saving``, before any work.
     """
     options = options or FileOptions()
     share_of_all: float | None = None
@@ -59,7 +61,7 @@ def restore_files(
         if options.together:
             looks = _looks(plan.jobs, options)
             first = next(looks, None)
-            share_of_all = restorer.judge_together(chain((first,), looks), TileWatch()) if first else None
+            share_of_all = restorer.judge(map(Shown, chain((first,), looks)), TileWatch()) if first else None
 
     def work(picture: Picture, _job: Job, check_time: CheckTime) -> tuple[Picture, list[TileWatch]]:
         def advance(pixels: int) -> None:
@@ -70,7 +72,7 @@ def restore_files(
         watches, share = list[TileWatch](), share_of_all
         if share is None and picture.timing and picture.count > 1:
             looks = islice(picture.frames(), 0, None, -(-picture.count // LOOKS))
-            share = restorer.judge_together(looks, TileWatch())
+            share = restorer.judge(map(Shown, looks), TileWatch())  # one answer for all, or they would flicker
         if share == 0:
             return picture, [TileWatch(share=0.0, taken_for_clean=True)] * picture.count
 
@@ -107,11 +109,12 @@ def process_files(
     Args:
         inputs, output: as for ``plan_files``.
         work: makes the new pictures.
-        recipe: what decides how it does so, in a word, for ``--resume`` to compare.
+        recipe: what decides how it does so, in a word, for resuming to compare.
         options, on_plan, on_start: as for ``restore_files``; yields and raises as it does.
     """
     options = options or FileOptions()
     plan = plan_files(inputs, output, suffix=options.suffix, format=options.format)
+    check_saving(plan.jobs, options.saving)
     if on_plan:
         on_plan(plan)
     for name, error in plan.failures:

@@ -159,7 +159,8 @@ class Run:
         target = job.target
         if self.options.existing == "refuse" and os.path.lexists(target):  # a dangling link is somebody's too
             raise ImageError(
-                f"{target}: exists already; --overwrite replaces it, --skip-existing and --resume leave it"
+                f"{target}: exists already; `existing='overwrite'` replaces it,"
+                " `existing='skip'` and `existing='resume'` leave it"
             )
         if target.is_dir():
             raise ImageError(f"{target}: is a folder; choose another output")
@@ -211,7 +212,7 @@ def _in_one_line(error: Exception, job: Job) -> str:
     if isinstance(error, OSError):
         return f"{error.filename or target}: {error.strerror or error}"
     if isinstance(error, MemoryError):
-        return f"{source}: needs more memory than there is; close other programs, or try a smaller --tile"
+        return f"{source}: needs more memory than there is; close other programs, or try a smaller `tile`"
     log.debug("unexpected", exc_info=error)  # a defect, of ours or of a library
     return f"{source}: {type(error).__name__}: {error}".split("\n")[0]
 

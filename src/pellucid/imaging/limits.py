@@ -19,4 +19,4 @@ def refuse_huge(width: int, height: int, max_pixels: int) -> None:
 def too_large(max_pixels: int, found: str = "is ") -> ImageError:
     """Return the refusal, for where a decoder knows the limit but keeps the size to itself."""
     limit = f"{max_pixels / 1e6:g} megapixels"
-    return ImageError(f"{found}above the limit of {limit}; --max-megapixels raises it for files that you trust")
+    return ImageError(f"{found}above the limit of {limit}; `max_pixels` raises it for files that you trust")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -16,42 +16,25 @@ from torch import Tensor, nn
 from pellucid.checkpoints import load_network
 from pellucid.errors import ConfigError, ImageError
 from pellucid.imaging import Frame, Photo, read_photo
+from pellucid.inference.options import RestoreOptions
 from pellucid.inference.restorer import Restorer
 from pellucid.zoo import find_model
 
 Same = TypeVar("Same", Photo, Image.Image, NDArray[Any], Tensor)
 
 
-class RestoreOptions(TypedDict, total=False):
-    """The keyword arguments of ``restore``."""
-
-    task: str | None
-    model: str | PathLike[str] | nn.Module | None
-    tile: str | int
-    overlap: int
-    precision: str
-    device: str | torch.device
-    keep_clean: bool
-    backend: str
-    white: float | None
-
-
 @overload
-def restore(image: str | PathLike[str], **options: Unpack[RestoreOptions]) -> Photo: ...
+def restore(image: str | PathLike[str], **options: Any) -> Photo: ...
 @overload
-def restore(image: Same, **options: Unpack[RestoreOptions]) -> Same: ...
+def restore(image: Same, **options: Any) -> Same: ...
 def restore(
     image: Any,
     *,
     task: str | None = None,
     model: str | PathLike[str] | nn.Module | None = None,
-    tile: str | int = "auto",
-    overlap: int = 64,
-    precision: str = "auto",
-    device: str | torch.device = "auto",
-    keep_clean: bool = True,
-    backend: str = "torch",
     white: float | None = None,
+    options: RestoreOptions | None = None,
+    **overrides: Any,
 ) -> Any:
     """Restore a picture and give back the same kind.
 
@@ -62,37 +45,23 @@ def restore(
             4 (alpha comes back untouched, as does what is fully transparent), or what the network takes.
         task: what is wrong with the picture: "denoise" if neither task nor model is given.
         model: a name from ``list_models``, a checkpoint's path, or a network from ``load_network`` (which is
-            put in eval mode).
-        tile: "auto" (by available memory), "off" (whole) or a side in pixels.
-        overlap: of neighbouring tiles, in pixels.
-        precision: "auto", "fp32", "high", "bf16" or "fp16"; see ``Restorer``.
-        device: "auto" or a PyTorch device.
-        keep_clean: give pictures back as they are where the weights can tell that nothing is there to mend,
-            and change them less where they are not sure.
-        backend: what runs the network: "auto", "torch", "compile", "onnx" or "openvino".
+            left as it is).
         white: the value that means white, such as 255 in floats or 1023 in 16 bits; None is what a file says, or
             1 of floats and the top of integers. The result has the same.
+        options, overrides: how to run the network, as for ``Restorer``.
 
     Raises:
         ImageError: a file that cannot be read, or an array or tensor of no such shape.
         ModelError: no such model or task, or both at once.
         CheckpointError: weights that cannot be loaded.
         RestoreError: not enough memory for the smallest tile, or damaged weights.
-        ConfigError: an option without such a value.
+        ConfigError: an option that there is not, or without such a value.
         MissingExtraError, ExportError: the backend's library is not installed, or cannot run this network.
     """
     if white is not None and not 0 < white < math.inf:
         raise ConfigError(f"white must be above 0, not {white:g}")
     network = model if isinstance(model, nn.Module) else _cached_network(find_model(model, task))
-    restorer = Restorer(
-        network,
-        tile=tile,
-        overlap=overlap,
-        precision=precision,
-        device=device,
-        keep_clean=keep_clean,
-        backend=backend,
-    )
+    restorer = Restorer(network, options, **overrides)
     if isinstance(image, str | PathLike):
         return restorer.restore(_with_white(read_photo(image), white))
     if isinstance(image, Photo):

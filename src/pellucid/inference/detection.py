@@ -1,15 +1,40 @@
-"""Where to look at a picture to judge whether there is anything to mend."""
+"""How much of what a network would change in a picture is to be changed: where to look, and the verdict."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pellucid.imaging import shrink
 from pellucid.imaging.rows import Rows
+from pellucid.inference.guard import TileWatch
+from pellucid.inference.runner import Runner
+from pellucid.models.detector import Detector
 
 VIEWS, VIEW = 6, 256  # how many, and of how many pixels a side, a picture is judged by
 GOLDEN_RATIO = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly
+
+
+def judge(
+    pictures: Iterable[Rows], runner: Runner, detector: Detector | None, working_side: int | None, watch: TileWatch
+) -> float:
+    """``Detector.share`` of pictures (H, W, C), one for all, of which the watch is told; 1 without a detector.
+
+    Raises:
+        RestoreError: a picture of other channels than the network takes.
+    """
+    features: list[Tensor] = []
+    for pixels in pictures:
+        runner.channels_out(pixels.shape[2])  # refuses what does not fit
+        if detector is None:
+            return 1.0
+        features += [runner.features(view) for view in views(pixels, working_side)]
+    assert detector is not None
+    share = detector.share(detector.evidence(torch.cat(features)))
+    watch.judge(share)
+    return share
 
 
 def views(pixels: Rows, working_side: int | None) -> Iterator[NDArray[Any]]:

@@ -63,11 +63,13 @@ class TileWatch:
         """Record how much of the network's changes is made; say so if it is not all, or if it is nothing."""
         self.share, self.taken_for_clean = share, share == 0
         if self.taken_for_clean:
-            log.warning("nothing to mend was found, so it is left as it is; --no-keep-clean restores it all the same")
+            log.warning(
+                "nothing to mend was found, so it is left as it is; `keep_clean=False` restores it all the same"
+            )
         elif share < NEARLY_ALL:
             percent = f"{share:.0%}"
             log.warning(
-                "perhaps nothing is to mend, so %s of the change is made; --no-keep-clean makes it all", percent
+                "perhaps nothing is to mend, so %s of the change is made; `keep_clean=False` makes it all", percent
             )
 
     def note(self, box: Box, problem: Problem, remedy: Remedy) -> None:

@@ -21,19 +21,21 @@ from torch.nn import functional as F
 
 from pellucid.imaging import to_float
 from pellucid.imaging.rows import Rows, rows_at_once
+from pellucid.inference.tiled import OnTile
 
 RADIUS = 3  # pixels of the small copy: half the side of the windows in which the fit is made
 TRUST = 1e-4  # variance of a window, (2.5 of 255)², from which on its own slope counts more than the picture's
 
 
 def carry_over(
-    pixels: Rows, before: NDArray[np.float32], after: NDArray[np.float32]
+    pixels: Rows, before: NDArray[np.float32], after: NDArray[np.float32], on_tile: OnTile | None = None
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Strips of a picture (H, W, C), float32, with what was done to a small copy of it done to them.
 
     Args:
         pixels: the picture, of any depth.
         before, after: the small copy (h, w, C), untouched and restored.
+        on_tile: called after each strip.
 
     Yields:
         The number of the first row, and the rows from there on.
@@ -46,6 +48,8 @@ def carry_over(
         strip = to_float(pixels[place])
         rows = _places(np.arange(place.start, place.stop), height, slope.shape[0])
         yield place.start, _enlarged(slope, rows, columns) * strip + _enlarged(offset, rows, columns)
+        if on_tile:
+            on_tile(strip.shape[0] * width)
 
 
 def _local_slope(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -67,12 +67,12 @@ class Shown:
         near = next((top for top in NARROWER if self._brightest <= top), None)
         told = self._frame.white is not None or self._frame.bits is not None
         if self._frame.dtype == np.uint16 and not told and near is not None and self._brightest > 0:
-            log.warning("nothing is brighter than %d of 65535; if white is at %d, --white %d says so", near, near, near)
+            log.warning("nothing is brighter than %d of 65535; if white is at %d, `white=%d` says so", near, near, near)
 
     def _measure(self, brightest: float) -> None:
         is_first = self._brightest <= BRIGHTEST < brightest
         if self._frame.dtype.kind == "f" and is_first:
-            log.warning("floats of up to %.4g: white is expected at 1; --white tells where else it is", brightest)
+            log.warning("floats of up to %.4g: white is expected at 1; `white` tells where else it is", brightest)
         self._brightest = max(self._brightest, brightest)
 
     def _shown(self, pixels: NDArray[Any]) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from pellucid.imaging import to_float
 from pellucid.imaging.rows import Rows, rows_at_once
 from pellucid.inference.guard import Box
-from pellucid.inference.tiling import Axis, Span
+from pellucid.inference.tiling import Axis, Span, cover
 
 OnTile = Callable[[int], None]
 """Is told how many pixels are finished."""
@@ -21,15 +21,17 @@ RestoreTiles = Callable[[NDArray[Any], list[Box]], Iterable[Tensor]]
 
 def bands(
     pixels: Rows,
-    rows: Axis,
-    columns: Axis,
     restore: RestoreTiles,
     *,
+    tile: int,
+    overlap: int,
+    stride: int,
+    alignment: int,
     channels: int,
     batch: int = 1,
     share: float = 1.0,
     on_tile: OnTile | None = None,
-) -> Iterator[tuple[int, NDArray[Any]]]:
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Rows of the result as they are finished, top to bottom, as float32.
 
     Only one row of tiles is ever held as floats, so memory hardly grows with the image. Changes are blended and not
@@ -37,8 +39,10 @@ def bands(
 
     Args:
         pixels: (H, W, C).
-        rows, columns: the tiles.
-        restore: does so with some of one row, as many as ``batch`` and equally large.
+        restore: does so with some tiles of one row, as many as ``batch`` and equally large.
+        tile: their longest side.
+        overlap: of neighbours, in pixels; at most a third of a tile is used.
+        stride, alignment: of the network: tiles begin at multiples of the one or, where they can, of the other.
         channels: of the result.
         batch: the most tiles at once.
         share: how much of the changes to make; results of other channels are taken as they are.
@@ -47,6 +51,9 @@ def bands(
     Yields:
         The number of the first row, and the rows from there on, (h, W, channels).
     """
+    overlap = min(overlap, tile // 3 // stride * stride)
+    align = alignment if tile >= alignment + overlap else stride
+    rows, columns = (cover(size, tile=tile, overlap=overlap, align=align) for size in pixels.shape[:2])
     width, blends_changes = pixels.shape[1], channels == pixels.shape[2]
     carried = np.zeros((0, width, channels), np.float32)  # what the next row of tiles still adds to
     for row, ((top, bottom), row_weight) in enumerate(zip(rows.spans, rows.weights, strict=True)):

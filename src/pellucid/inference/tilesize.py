@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
+from pellucid.inference.options import SMALLEST_TILE
 from pellucid.memory import available_bytes
 from pellucid.models.cost import peak_activation_bytes
 
-SMALLEST_TILE = 64
 LARGEST_TILE = 1088  # beyond, time per pixel hardly falls
 ROW_PIXELS, SIDE_OF_WIDE = 14 * 2**20, 512  # a row of tiles is held as floats: in very wide pictures they are smaller
 CPU_BYTES = 560 * 2**20  # of weights and activations, however much there is: 12 megapixels take less than 2 GB in all

@@ -160,11 +160,11 @@ def _check_folder(out: Path, *, resume: bool) -> None:
         raise ConfigError(f"{last}: no such file to resume from")
     if not resume:
         if last.exists():
-            raise ConfigError(f"{last} exists: resume it with --resume, or choose another --out")
+            raise ConfigError(f"{last} exists: `resume=True` goes on with it, or choose another `out`")
         kept = [out / name for name in (MODEL, BEST, "log.csv") if (out / name).exists()]
         kept += [config] if config.exists() and not is_written_by_us(config) else []
         if kept:
-            raise ConfigError(f"{kept[0]} exists, and would be overwritten: choose another --out")
+            raise ConfigError(f"{kept[0]} exists, and would be overwritten: choose another `out`")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -90,7 +90,7 @@ def find_model(model: str | PathLike[str] | None = None, task: str | None = None
         row = _task(task or DEFAULT)
         if row.weights is None:
             raise ModelError(
-                f"No weights for '{task}' come with pellucid yet: name a checkpoint with --model FILE, "
+                f"No weights for '{task}' come with pellucid yet: name a checkpoint as `model`, "
                 f"or make some with pellucid train {row.recipe or task}"
             )
         return names[row.weights]

@@ -5,20 +5,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pellucid.errors import ConfigError, did_you_mean
-from pellucid.inference.backends.eager import PRECISIONS, compiled, eager
+from pellucid.errors import ConfigError
+from pellucid.inference.backends.eager import compiled, eager
+from pellucid.inference.options import PRECISIONS
 from pellucid.kernels.dispatch import prepare
 
 Forward = Callable[[Tensor], Tensor]
 """From images (B, C, H, W) to restored ones, both on the device."""
 
-BACKENDS = {
-    "auto": "the one that is quickest as a rule: torch",
-    "torch": "PyTorch, with kernels of ours",
-    "compile": "PyTorch's compiler",
-    "onnx": "ONNX Runtime",
-    "openvino": "OpenVINO",
-}
 PRECISIONS_OF = {
     "torch": PRECISIONS,
     "compile": tuple(name for name in PRECISIONS if name != "high"),
@@ -29,31 +23,18 @@ FILES = ("onnx", "openvino")  # these run an exported file, on the CPU
 BF16_LOSS = 0.02  # dB, below which nobody sees it
 
 
-def resolve(backend: str) -> str:
-    """The backend that a name means.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if backend not in BACKENDS:
-        raise ConfigError(f"backend cannot be '{backend}'.{did_you_mean(backend, BACKENDS)}")
-    return "torch" if backend == "auto" else backend
-
-
 def resolve_precision(precision: str, backend: str, device: torch.device, loss: float | None) -> str:
     """The precision that a name means: "auto" is the quickest one that does no harm.
 
     Args:
-        precision: a name.
-        backend: a name that ``resolve`` gave.
+        precision: a name in ``PRECISIONS``, or "auto".
+        backend: a name in ``BACKENDS`` other than "auto".
         device: that the network runs on.
         loss: what bf16 costs these weights, in dB; None where nobody has measured it.
 
     Raises:
-        ConfigError: there is none, or the backend does not compute in it.
+        ConfigError: the backend does not compute in it.
     """
-    if precision not in (*PRECISIONS, "auto"):
-        raise ConfigError(f"precision must be one of auto, {', '.join(PRECISIONS)}, not '{precision}'")
     known = PRECISIONS_OF[backend]
     if precision != "auto":
         if precision not in known:

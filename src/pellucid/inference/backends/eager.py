@@ -11,7 +11,6 @@ from pellucid.errors import ExportError
 from pellucid.kernels.dispatch import rounded_products
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-PRECISIONS = ("fp32", "high", *HALVES)
 
 
 @contextmanager

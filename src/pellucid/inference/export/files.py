@@ -199,7 +199,7 @@ def _check_target(path: Path, precision: str, suffix: str, *, overwrite: bool) -
     if path.is_dir() or not path.parent.is_dir():
         raise ConfigError(f"{path}: an exported network needs a file name in a folder that exists")
     if os.path.lexists(path) and not overwrite:
-        raise ConfigError(f"{path}: exists already; --overwrite replaces it")
+        raise ConfigError(f"{path}: exists already; `overwrite=True` replaces it")
 
 
 @contextmanager
