@@ -23,7 +23,8 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from pellucid.kernels import dispatch, products
+from pellucid.kernels import dispatch
+from pellucid.kernels.convolution import products
 from pellucid.memory import keep_freed_memory
 from pellucid.models import create_network
 from pellucid.models.cost import count_macs

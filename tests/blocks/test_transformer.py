@@ -9,8 +9,8 @@ from pellucid.blocks.feedforward import DFN, FFN, FRFN, GDFN, GroupedFRFN, LeFF
 from pellucid.blocks.norm import LayerNorm
 from pellucid.blocks.transformer import DropPath, Stage, TransformerBlock, set_gradient_checkpointing
 from pellucid.blocks.weighting import AdaptiveSparse, Softmax
-from pellucid.kernels import gated_feedforward
 from pellucid.kernels.dispatch import Workspace, result_for, rounded_products
+from pellucid.kernels.gated_feedforward import op as gated_feedforward
 from pellucid.models.restormer import Restormer, RestormerConfig
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pellucid.kernels import compiler, convolution, dispatch
+from pellucid.kernels import compiler, dispatch
+from pellucid.kernels.convolution import op as convolution
 from pellucid.models import create_network
 
 needs_compiler = pytest.mark.skipif(compiler.library("layer_norm") is None, reason="no C++ compiler")

@@ -19,8 +19,11 @@ from pellucid.kernels import dispatch, layer_norm
 if importlib.util.find_spec("triton") is None:
     pytest.skip("Triton is not installed (it is for Linux only)", allow_module_level=True)
 
-from pellucid.kernels.gpu import channel_attention, depthwise_gate, feature_gate, window_attention
-from pellucid.kernels.gpu import layer_norm as gpu_layer_norm
+from pellucid.kernels.channel_attention import triton as channel_attention
+from pellucid.kernels.depthwise_gate import triton as depthwise_gate
+from pellucid.kernels.feature_gate import triton as feature_gate
+from pellucid.kernels.layer_norm import triton as gpu_layer_norm
+from pellucid.kernels.window_attention import triton as window_attention
 
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 2e-2}  # the interpreter cuts to bfloat16
 
@@ -231,7 +234,7 @@ class TestWhereTheyApply:
 
     @pytest.mark.parametrize("module", [window_attention, gpu_layer_norm, feature_gate, channel_attention])
     def test_each_can_be_tried(self, module: object) -> None:
-        name = module.__name__.rpartition(".")[2]
+        name = module.__name__.split(".")[-2]
         assert dispatch.works_on_gpu(name, torch.float32, torch.device("cpu"))
 
     def test_switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:

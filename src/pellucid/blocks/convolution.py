@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from pellucid.kernels import convolution, patches, products
+from pellucid.kernels import convolution
+from pellucid.kernels.convolution import patches, products
 from pellucid.kernels.dispatch import is_traced
 
 

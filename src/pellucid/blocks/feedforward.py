@@ -10,8 +10,11 @@ from torch.nn import functional as F
 
 from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.norm import Norm
-from pellucid.kernels import depthwise_gate, feature_gate, feedforward_branch, gated_feedforward
+from pellucid.kernels import depthwise_gate, feature_gate, gated_feedforward
+from pellucid.kernels.depthwise_gate import reference as depthwise_reference
 from pellucid.kernels.dispatch import Workspace
+from pellucid.kernels.feature_gate import reference as feature_reference
+from pellucid.kernels.gated_feedforward import training
 
 
 def _depthwise(dim: int, *, bias: bool = True) -> nn.Conv2d:
@@ -79,8 +82,7 @@ class GDFN(nn.Module):
         x = self.expand(x)
         if depthwise_gate.applies(x, self.depthwise.weight):
             return self.project(depthwise_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
-        gate, value = self.depthwise(x).chunk(2, dim=1)
-        return self.project(F.gelu(gate) * value)
+        return self.project(depthwise_reference.gate(x, self.depthwise))
 
     def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
         """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
@@ -121,16 +123,15 @@ class FRFN(nn.Module):
         x = self.expand(x)
         if isinstance(self.depthwise, nn.Conv2d) and self.depthwise.bias is not None and feature_gate.applies(x):
             return self.project(feature_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
-        gate, value = F.gelu(x).chunk(2, dim=1)
-        return self.project(F.gelu(self.depthwise(gate)) * value)
+        return self.project(feature_reference.gate(x, self.depthwise))
 
     def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
         """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
         if not isinstance(self.depthwise, nn.Conv2d):
             return None
         layers = self.expand, self.depthwise, self.project
-        if self.partial is not None and norm.bias is not None and feedforward_branch.applies(x, self.expand):
-            return feedforward_branch.add(x, norm, *layers, self.partial.weight)
+        if self.partial is not None and norm.bias is not None and training.applies(x, self.expand):
+            return training.add(x, norm, *layers, self.partial.weight)
         if not gated_feedforward.applies(x, self.expand):
             return None
         return gated_feedforward.add(
@@ -166,9 +167,7 @@ class GroupedFRFN(nn.Module):
         x = self.expand(self._refine(x))
         if depthwise_gate.applies(x, self.depthwise.weight):
             return self.project(depthwise_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
-        gate, value = x.chunk(2, dim=1)
-        # their gate has no activation
-        return self.project(self.depthwise(gate) * value)
+        return self.project(depthwise_reference.gate(x, self.depthwise))
 
     def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
         """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""

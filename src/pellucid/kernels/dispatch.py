@@ -39,7 +39,7 @@ class Norm(Protocol):
 
 
 def applies(name: str, x: Tensor, dtype: torch.dtype | None = None) -> bool:
-    """Whether ``kernels/NAME.cpp`` or ``kernels/gpu/NAME.py`` can work on this: on numbers, not on stand-ins.
+    """Whether ``op.cpp`` or ``triton.py`` of ``kernels/NAME`` can work on this: on numbers, not on stand-ins.
 
     Args:
         name: of the source.
@@ -77,7 +77,7 @@ def works_on_gpu(name: str, dtype: torch.dtype, device: torch.device) -> bool:
         return False
     try:
         with torch.cuda.device(device.index if device.type == "cuda" else -1):
-            importlib.import_module(f"pellucid.kernels.gpu.{name}").trial(dtype, device)
+            importlib.import_module(f"pellucid.kernels.{name}.triton").trial(dtype, device)
             torch.cuda.synchronize()
     except Exception as error:  # compilers, drivers and missing modules fail in many ways, and PyTorch can do the work
         reason = str(error).strip() or type(error).__name__
@@ -186,14 +186,14 @@ def _holds(image: Tensor, like: Tensor, dtype: torch.dtype) -> bool:
 
 
 def run(name: str, direction: str, *arguments: Tensor | int | float | tuple[int, ...] | None) -> None:
-    """Call DIRECTION of ``gpu/NAME.py``, or ``NAME_DIRECTION`` of the library on as many threads as PyTorch uses.
+    """Call DIRECTION of ``NAME/triton.py``, or ``NAME_DIRECTION`` of the library on as many threads as PyTorch uses.
 
     To the library, tensors are passed as addresses, None as none, tuples as int32 arrays, numbers as float and int64.
     """
     image = next(argument for argument in arguments if isinstance(argument, Tensor))
     if on_gpu(image):
         with torch.cuda.device_of(image):
-            getattr(importlib.import_module(f"pellucid.kernels.gpu.{name}"), direction)(*arguments)
+            getattr(importlib.import_module(f"pellucid.kernels.{name}.triton"), direction)(*arguments)
         return
     getattr(library(name), f"{name}_{direction}")(*map(_as_c, arguments), ctypes.c_int64(torch.get_num_threads()))
 
