@@ -14,7 +14,7 @@ from pellucid.blocks.attention import TransposedAttention, WindowAttention
 from pellucid.blocks.feedforward import FRFN, GDFN, GroupedFRFN
 from pellucid.blocks.norm import LayerNorm
 from pellucid.blocks.weighting import AdaptiveSparse, Modulated, Softmax, Sparse
-from pellucid.kernels import dispatch, layer_norm
+from pellucid.kernels import dispatch, entry, layer_norm
 
 if importlib.util.find_spec("triton") is None:
     pytest.skip("Triton is not installed (it is for Linux only)", allow_module_level=True)
@@ -110,7 +110,7 @@ class TestWindowAttention:
         assert y[0, :, :4, :4].isnan().all() and y[0, :, 4:].isfinite().all() and y[1].isfinite().all()
 
     def test_wide_heads_are_left_to_pytorch(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(dispatch, "run", None)
+        monkeypatch.setattr(entry, "run", None)
         WindowAttention(80, 1, AdaptiveSparse(), window=4)(image(80, (4, 4)))
 
 

@@ -34,7 +34,7 @@ class WindowAttention(nn.Module):
         shift: how far the windows are displaced (cyclically) up and left; 0 or window // 2.
     """
 
-    sources = (window_attention.SOURCE,)
+    kernel = window_attention
 
     def __init__(self, dim: int, heads: int, weighting: nn.Module, *, window: int = 8, shift: int = 0) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class WindowAttention(nn.Module):
         self.project = Pointwise(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        if isinstance(self.weighting, Mixture) and window_attention.applies(x, self.heads):
+        if isinstance(self.weighting, Mixture) and self.kernel.applies(x, self.heads):
             return self.project(self._attend_fused(x, self.weighting))
 
         height, width = x.shape[-2:]
@@ -71,16 +71,16 @@ class WindowAttention(nn.Module):
     def _attend_fused(self, x: Tensor, weighting: Mixture) -> Tensor:
         """By one kernel, which cuts, pads and shifts as it reads."""
         q, kv, mixture = self.query(x), self.key_value(x), weighting.factors()
-        return window_attention.attend(q, kv, self._bias(), mixture, self._windows, squared=weighting.squared)
+        return self.kernel.attend(q, kv, self._bias(), mixture, self._windows, squared=weighting.squared)
 
     def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
         """See ``transformer.Fusible``."""
         if not isinstance(self.weighting, Mixture):
             return None
         layers, windows, squared = (self.query, self.key_value, self.project), self._windows, self.weighting.squared
-        if window_attention.adds(x, self.query, windows):
+        if self.kernel.adds(x, self.query, windows):
             weights, into = (self._bias(), self.weighting.factors()), space.like(x, overwrite=owned)
-            return window_attention.add(x, norm, *layers, *weights, windows, squared=squared, into=into)
+            return self.kernel.add(x, norm, *layers, *weights, windows, squared=squared, into=into)
         if norm.bias is not None and window_training.applies(x, self.query, windows):
             weights = self._bias(), self.weighting.factors()
             return window_training.add(x, norm, *layers, *weights, windows, squared=squared)
@@ -108,7 +108,7 @@ class TransposedAttention(nn.Module):
         bias: whether the convolutions have biases.
     """
 
-    sources = (channel_attention.SOURCE,)
+    kernel = channel_attention
 
     def __init__(self, dim: int, heads: int, weighting: nn.Module, *, bias: bool = False) -> None:
         super().__init__()
@@ -121,19 +121,17 @@ class TransposedAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv_depthwise(self.qkv(x))
-        if channel_attention.attends(qkv, self.heads):
-            return self.project(channel_attention.attend(qkv, self.temperature, self.weighting, self.heads))
+        if self.kernel.attends(qkv, self.heads):
+            return self.project(self.kernel.attend(qkv, self.temperature, self.weighting, self.heads))
         return self.project(channel_reference.attend(qkv, self.temperature, self.weighting, self.heads))
 
     def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
         """See ``transformer.Fusible``."""
-        if not channel_attention.applies(x, self.qkv_depthwise.weight):
+        if not self.kernel.applies(x, self.qkv_depthwise.weight):
             return None
-        before = norm if channel_attention.takes_linear(x) else None
+        before = norm if self.kernel.takes_linear(x) else None
         seen = x if before else norm(x)
-        v, cosines = channel_attention.cosines(
-            seen, self.qkv, self.qkv_depthwise, self.heads, before, into=space.like(x)
-        )
+        v, cosines = self.kernel.cosines(seen, self.qkv, self.qkv_depthwise, self.heads, before, into=space.like(x))
         weights = self.weighting(cosines * self.temperature)
         # weights and projection are one matrix for each image
         project = rearrange(self.project.weight, "o (h c) 1 1 -> h o c", h=self.heads)

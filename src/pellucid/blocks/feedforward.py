@@ -70,7 +70,8 @@ class GDFN(nn.Module):
     """Gated depthwise: one half, through GELU, gates the other (Restormer §3.2)."""
 
     reach = 1  # pixels: see ``transformer.Local``
-    sources = (gated_feedforward.SOURCE, depthwise_gate.SOURCE)
+    kernel = depthwise_gate
+    fused = gated_feedforward
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
         super().__init__()
@@ -80,16 +81,16 @@ class GDFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.expand(x)
-        if depthwise_gate.applies(x, self.depthwise.weight):
-            return self.project(depthwise_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
+        if self.kernel.applies(x, self.depthwise.weight):
+            return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias))
         return self.project(depthwise_reference.gate(x, self.depthwise))
 
     def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
         """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
-        if not gated_feedforward.applies(x, self.expand):
+        if not self.fused.applies(x, self.expand):
             return None
         layers = self.expand, self.depthwise, self.project
-        return gated_feedforward.add(x, norm, *layers, gate="gated-depthwise", into=space.like(x))
+        return self.fused.add(x, norm, *layers, gate="gated-depthwise", into=space.like(x))
 
 
 class FRFN(nn.Module):
@@ -104,7 +105,8 @@ class FRFN(nn.Module):
     """
 
     reach = 2  # pixels: see ``transformer.Local``
-    sources = (gated_feedforward.SOURCE, feature_gate.SOURCE)
+    kernel = feature_gate
+    fused = gated_feedforward
 
     def __init__(self, dim: int, hidden: int, *, partial: bool = True, depthwise: bool = True) -> None:
         super().__init__()
@@ -121,8 +123,8 @@ class FRFN(nn.Module):
         if self.partial is not None:
             x = torch.cat([self.partial(x[:, : self.partial_dim]), x[:, self.partial_dim :]], dim=1)
         x = self.expand(x)
-        if isinstance(self.depthwise, nn.Conv2d) and self.depthwise.bias is not None and feature_gate.applies(x):
-            return self.project(feature_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
+        if isinstance(self.depthwise, nn.Conv2d) and self.depthwise.bias is not None and self.kernel.applies(x):
+            return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias))
         return self.project(feature_reference.gate(x, self.depthwise))
 
     def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
@@ -132,9 +134,9 @@ class FRFN(nn.Module):
         layers = self.expand, self.depthwise, self.project
         if self.partial is not None and norm.bias is not None and training.applies(x, self.expand):
             return training.add(x, norm, *layers, self.partial.weight)
-        if not gated_feedforward.applies(x, self.expand):
+        if not self.fused.applies(x, self.expand):
             return None
-        return gated_feedforward.add(
+        return self.fused.add(
             x,
             norm,
             *layers,
@@ -152,7 +154,8 @@ class GroupedFRFN(nn.Module):
     """
 
     reach = 2  # pixels: see ``transformer.Local``
-    sources = (gated_feedforward.SOURCE, depthwise_gate.SOURCE)
+    kernel = depthwise_gate
+    fused = gated_feedforward
     GROUPS = 12
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
@@ -165,16 +168,16 @@ class GroupedFRFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.expand(self._refine(x))
-        if depthwise_gate.applies(x, self.depthwise.weight):
-            return self.project(depthwise_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
+        if self.kernel.applies(x, self.depthwise.weight):
+            return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias))
         return self.project(depthwise_reference.gate(x, self.depthwise))
 
     def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
         """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
-        if not gated_feedforward.applies(x, self.expand):
+        if not self.fused.applies(x, self.expand):
             return None
         layers = self.expand, self.depthwise, self.project
-        return gated_feedforward.add(x, norm, *layers, gate="linear", refine=self._filters(), into=space.like(x))
+        return self.fused.add(x, norm, *layers, gate="linear", refine=self._filters(), into=space.like(x))
 
     def _refine(self, x: Tensor) -> Tensor:
         groups = rearrange(x, "b (g c) y x -> (b g) c y x", g=self.GROUPS)

@@ -16,7 +16,7 @@ class LayerNorm(nn.Module):
     """
 
     eps = EPS
-    sources = (layer_norm.SOURCE,)
+    kernel = layer_norm
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -24,8 +24,8 @@ class LayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        if layer_norm.applies(x):
-            return layer_norm.normalise(x, self.weight, self.bias, self.eps)
+        if self.kernel.applies(x):
+            return self.kernel.normalise(x, self.weight, self.bias, self.eps)
         return reference.normalise(x, self.weight, self.bias, self.eps)
 
 
@@ -38,15 +38,15 @@ class BiasFreeLayerNorm(nn.Module):
 
     eps = EPS
     bias = None
-    sources = (layer_norm.SOURCE,)
+    kernel = layer_norm
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        if layer_norm.divides(x, self.weight):
-            return layer_norm.divide(x, self.weight, self.eps)
+        if self.kernel.divides(x, self.weight):
+            return self.kernel.divide(x, self.weight, self.eps)
         return reference.divide(x, self.weight, self.eps)
 
 

@@ -1,6 +1,5 @@
 """Where a kernel can stand in for PyTorch's operators, and how it is called: in C++ on CPUs, in Triton on GPUs."""
 
-import ctypes
 import importlib
 import logging
 import os
@@ -8,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from types import ModuleType
 from typing import Protocol
 
 import torch
@@ -59,11 +59,14 @@ def has_kernels() -> bool:
 
 
 def prepare(network: nn.Module) -> None:
-    """Have all that a network may call in C++ at once, not one after the other as it is met.
+    """Have all that a network may call in C++ at once, not one after the other as it is met."""
+    compile_together(sources(network))
 
-    Modules name these in ``sources``.
-    """
-    compile_together({name for module in network.modules() for name in getattr(module, "sources", ())})
+
+def sources(network: nn.Module) -> set[str]:
+    """What a network's modules may call: ``kernel`` is their own operation, ``fused`` that and what is around it."""
+    kernels = [getattr(module, name, None) for module in network.modules() for name in ("kernel", "fused")]
+    return {kernel.SOURCE for kernel in kernels if isinstance(kernel, ModuleType)}
 
 
 def on_gpu(x: Tensor) -> bool:
@@ -185,34 +188,11 @@ def _holds(image: Tensor, like: Tensor, dtype: torch.dtype) -> bool:
     return fits and (image.is_meta or image.is_contiguous(memory_format=torch.channels_last))
 
 
-def run(name: str, direction: str, *arguments: Tensor | int | float | tuple[int, ...] | None) -> None:
-    """Call DIRECTION of ``NAME/triton.py``, or ``NAME_DIRECTION`` of the library on as many threads as PyTorch uses.
-
-    To the library, tensors are passed as addresses, None as none, tuples as int32 arrays, numbers as float and int64.
-    """
-    image = next(argument for argument in arguments if isinstance(argument, Tensor))
-    if on_gpu(image):
-        with torch.cuda.device_of(image):
-            getattr(importlib.import_module(f"pellucid.kernels.{name}.triton"), direction)(*arguments)
-        return
-    getattr(library(name), f"{name}_{direction}")(*map(_as_c, arguments), ctypes.c_int64(torch.get_num_threads()))
-
-
-def _as_c(argument: Tensor | int | float | tuple[int, ...] | None) -> object:
-    if argument is None:
-        return ctypes.c_void_p(None)
-    if isinstance(argument, Tensor):
-        return ctypes.c_void_p(argument.data_ptr())
-    if isinstance(argument, tuple):
-        return (ctypes.c_int32 * len(argument))(*argument)
-    return ctypes.c_float(argument) if isinstance(argument, float) else ctypes.c_int64(argument)
-
-
 def weights_of(layer: nn.Conv2d) -> tuple[Tensor, Tensor | None]:
     """A convolution's, as the kernels read them."""
     return layer.weight.float().contiguous(), None if layer.bias is None else layer.bias.float().contiguous()
 
 
-def weights_of_norm(norm: Norm) -> tuple[Tensor, Tensor | None, float]:
-    """A normalisation's weights, biases and eps, as the kernels read them."""
-    return norm.weight.float(), None if norm.bias is None else norm.bias.float(), norm.eps
+def weights_of_norm(norm: Norm) -> dict[str, Tensor | float | None]:
+    """A normalisation's, by the names that kernels give them."""
+    return {"norm": norm.weight.float(), "norm_bias": None if norm.bias is None else norm.bias.float(), "eps": norm.eps}

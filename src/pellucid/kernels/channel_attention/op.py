@@ -9,12 +9,34 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
+from pellucid.kernels.entry import FLOATS, HALF, IMAGE, NUMBER, OPTIONAL_FLOATS, Entry, integers, products
 
 SOURCE = "channel_attention"
 SHORTEST = 1e-12  # of the lengths by which is divided, as in F.normalize
 NARROWEST = 32  # channels, for AMX: with fewer, most of a tile would be empty
 WIDEST_ON_GPU = 128  # channels of a head
 WIDEST = 192  # channels up to which the linear layer is quicker in the cache than by itself
+
+_SHAPE, _MADE = integers(5), {"values": IMAGE, "results": FLOATS, "lengths": FLOATS}
+_products = Entry(
+    SOURCE, "products", on="qkv", shape=_SHAPE, half=HALF, qkv=IMAGE, weights=FLOATS, biases=OPTIONAL_FLOATS, **_MADE
+)
+_project_products = Entry(
+    SOURCE,
+    "project_products",
+    on="x",
+    shape=_SHAPE,
+    norm=FLOATS,
+    norm_bias=OPTIONAL_FLOATS,
+    eps=NUMBER,
+    numbers=products(NARROWEST),
+    x=IMAGE,
+    linear=FLOATS,
+    linear_bias=OPTIONAL_FLOATS,
+    weights=FLOATS,
+    biases=OPTIONAL_FLOATS,
+    **_MADE,
+)
 
 
 def applies(x: Tensor, weight: Tensor) -> bool:
@@ -68,18 +90,19 @@ def cosines(
     if linear.weight.shape[:2] != (3 * dim, dim) or depthwise.weight.shape != (3 * dim, 1, 3, 3) or dim % heads:
         raise ValueError(f"{linear}, {depthwise} and {heads} heads do not fit {tuple(x.shape)}")
     shape = (batch, height, width, heads, dim // heads)
-    products = torch.empty(batch, heads, dim // heads, dim // heads)
-    squares = torch.empty(batch, 2, heads, dim // heads)
-    filters = dispatch.weights_of(depthwise)
+    results = torch.empty(batch, heads, dim // heads, dim // heads)
+    lengths = torch.empty(batch, 2, heads, dim // heads)
+    weights, biases = dispatch.weights_of(depthwise)
+    given = {"shape": shape, "weights": weights, "biases": biases, "results": results, "lengths": lengths}
     if norm is not None:
         x = dispatch.channels_last(x.to(dispatch.after_convolution(x)))
         values = dispatch.result_for(x, into)
-        before = (*dispatch.weights_of_norm(norm), dispatch.numbers(x, NARROWEST), x, *dispatch.weights_of(linear))
-        dispatch.run(SOURCE, "project_products", shape, *before, *filters, values, products, squares)
+        layer, layer_bias = dispatch.weights_of(linear)
+        norms = dispatch.weights_of_norm(norm)
+        _project_products(**given, **norms, x=x, linear=layer, linear_bias=layer_bias, values=values)
     else:
         qkv = dispatch.channels_last(linear(x))
         values = dispatch.result_for(x, into, qkv.dtype)
-        is_half = qkv.dtype == torch.bfloat16
-        dispatch.run(SOURCE, "products", shape, is_half, qkv, *filters, values, products, squares)
-    of_queries, of_keys = squares.sqrt().clamp_min(SHORTEST).unbind(1)
-    return values, products / (of_queries[..., :, None] * of_keys[..., None, :])
+        _products(**given, qkv=qkv, values=values)
+    of_queries, of_keys = lengths.sqrt().clamp_min(SHORTEST).unbind(1)
+    return values, results / (of_queries[..., :, None] * of_keys[..., None, :])

@@ -8,19 +8,26 @@ from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
 from pellucid.kernels.compiler import library
+from pellucid.kernels.entry import FLOATS, IMAGE, OPTIONAL_FLOATS, OPTIONAL_IMAGE, Entry, integers
 
 SOURCE = "convolution"
 NARROWEST = 48  # channels, of inputs or results: with fewer, most of a tile would be empty
+
+_WEIGHTS = {"weights": FLOATS, "biases": OPTIONAL_FLOATS}
+_forward = Entry(SOURCE, "forward", on="x", shape=integers(10), x=IMAGE, **_WEIGHTS, added=OPTIONAL_IMAGE, out=IMAGE)
 
 
 def applies(x: Tensor, weight: Tensor) -> bool:
     """Whether ``convolve`` can do this, and is quicker: on CPUs that have AMX, where products need not be exact."""
     if dispatch.on_gpu(x) or dispatch.after_convolution(x) != torch.float32 or min(weight.shape[:2]) < NARROWEST:
         return False
+    # asked for before the library: what is exact never waits for its compilation
+    if dispatch.numbers(x) != dispatch.SPLIT_FLOATS:
+        return False
     if not (dispatch.is_inference(x, weight) and dispatch.applies(SOURCE, x)):
         return False
     kernel = library(SOURCE)
-    return dispatch.numbers(x) == dispatch.SPLIT_FLOATS and kernel is not None and bool(kernel.convolution_has_tiles())
+    return kernel is not None and bool(kernel.convolution_has_tiles())
 
 
 def convolve(x: Tensor, layer: nn.Conv2d) -> Tensor:
@@ -42,10 +49,10 @@ def convolve(x: Tensor, layer: nn.Conv2d) -> Tensor:
     if not (plain and square) or layer.weight.shape[1:] != (channels, kernel, kernel) or min(high, wide) < 1:
         raise ValueError(f"{layer} does not fit {tuple(x.shape)}")
     out = x.new_empty(batch, high, wide, layer.out_channels).permute(0, 3, 1, 2)
-    weight = layer.weight.float().contiguous(memory_format=torch.channels_last)
-    bias = dispatch.weights_of(layer)[1]
+    weights = layer.weight.float().permute(0, 2, 3, 1).contiguous()
+    biases = dispatch.weights_of(layer)[1]
     shape = (batch, height, width, channels, layer.out_channels, kernel, stride, padding, high, wide)
-    dispatch.run(SOURCE, "forward", shape, x, weight, bias, None, out)
+    _forward(shape=shape, x=x, weights=weights, biases=biases, added=None, out=out)
     return out
 
 
@@ -61,5 +68,6 @@ def add_product(x: Tensor, matrix: Tensor, y: Tensor, *, into: Tensor | None = N
     out = dispatch.result_for(x, into)
     shape = (1, height, width, channels, x.shape[1], 1, 1, 0, height, width)
     for i in range(batch):
-        dispatch.run(SOURCE, "forward", shape, y[i], matrix[i], None, x[i], out[i])
+        one = slice(i, i + 1)
+        _forward(shape=shape, x=y[one], weights=matrix[i], biases=None, added=x[one], out=out[one])
     return out

@@ -3,12 +3,17 @@
 Its specification is ``reference.gate``.
 """
 
-import torch
 from torch import Tensor
 
 from pellucid.kernels import dispatch
+from pellucid.kernels.entry import FLOATS, HALF, IMAGE, INTEGER, OPTIONAL_FLOATS, Entry, integers
 
 SOURCE = "depthwise_gate"
+
+_FILTERS = {"weights": FLOATS, "biases": OPTIONAL_FLOATS}
+_forward = Entry(
+    SOURCE, "forward", on="expanded", shape=integers(4), both=INTEGER, half=HALF, expanded=IMAGE, **_FILTERS, out=IMAGE
+)
 
 
 def applies(expanded: Tensor, weight: Tensor) -> bool:
@@ -39,6 +44,6 @@ def gate(expanded: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return triton.gate(expanded, weight, bias, triton.GDFN if both else triton.GROUPED_FRFN)
     out = expanded.new_empty(batch, height, width, channels // 2).permute(0, 3, 1, 2)
     shape = (batch, height, width, channels // 2)
-    filters = weight.float().contiguous(), None if bias is None else bias.float().contiguous()
-    dispatch.run(SOURCE, "forward", shape, both, expanded.dtype == torch.bfloat16, expanded, *filters, out)
+    weights, biases = weight.float().contiguous(), None if bias is None else bias.float().contiguous()
+    _forward(shape=shape, both=both, expanded=expanded, weights=weights, biases=biases, out=out)
     return out

@@ -10,9 +10,15 @@ import torch
 from torch import Tensor
 
 from pellucid.kernels import dispatch
+from pellucid.kernels.entry import FLOATS, HALF, IMAGE, Entry, integers
 
 SOURCE = "feature_gate"
 applies = partial(dispatch.applies, SOURCE)
+
+_READ = {"shape": integers(4), "half": HALF, "expanded": IMAGE, "weight": FLOATS, "bias": FLOATS}
+_forward = Entry(SOURCE, "forward", on="expanded", **_READ, out=IMAGE)
+_GRADS = {"grad_expanded": IMAGE, "grad_weight": FLOATS, "grad_bias": FLOATS}
+_backward = Entry(SOURCE, "backward", on="expanded", **_READ, grad=IMAGE, **_GRADS)
 
 
 def gate(expanded: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -36,7 +42,7 @@ def forward(expanded: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if channels % 2 or weight.shape != (channels // 2, 1, 3, 3) or bias.shape != weight.shape[:1]:
         raise ValueError(f"filters {tuple(weight.shape)} do not fit the halves of {tuple(expanded.shape)}")
     out = expanded.new_empty(batch, height, width, channels // 2).permute(0, 3, 1, 2)
-    dispatch.run(SOURCE, "forward", *_layout(expanded), expanded, weight, bias, out)
+    _forward(shape=_shape(expanded), expanded=expanded, weight=weight, bias=bias, out=out)
     return out
 
 
@@ -45,7 +51,8 @@ def backward(expanded: Tensor, weight: Tensor, bias: Tensor, grad: Tensor) -> tu
     weight, bias = weight.float().contiguous(), bias.float().contiguous()
     grad = dispatch.channels_last(grad.to(expanded.dtype))
     results = torch.empty_like(expanded), torch.zeros_like(weight), torch.zeros_like(bias)
-    dispatch.run(SOURCE, "backward", *_layout(expanded), expanded, weight, bias, grad, *results)
+    read = {"expanded": expanded, "weight": weight, "bias": bias, "grad": grad}
+    _backward(shape=_shape(expanded), **read, **dict(zip(_GRADS, results, strict=True)))
     return results
 
 
@@ -62,6 +69,6 @@ class _Gate(torch.autograd.Function):
         return backward(expanded, weight, bias, grads[0])
 
 
-def _layout(expanded: Tensor) -> tuple[tuple[int, ...], bool]:
+def _shape(expanded: Tensor) -> tuple[int, ...]:
     batch, channels, height, width = expanded.shape
-    return (batch, height, width, channels // 2), expanded.dtype == torch.bfloat16
+    return batch, height, width, channels // 2

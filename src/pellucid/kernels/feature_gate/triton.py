@@ -6,13 +6,12 @@ from torch import Tensor
 from pellucid.kernels.depthwise_gate import triton as depthwise_gate
 
 
-def forward(shape: tuple[int, ...], half: bool, expanded: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
+def forward(shape: tuple[int, ...], expanded: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
     depthwise_gate.forward(expanded, weight, bias, out, depthwise_gate.FRFN)
 
 
 def backward(
     shape: tuple[int, ...],
-    half: bool,
     expanded: Tensor,
     weight: Tensor,
     bias: Tensor,

@@ -9,11 +9,33 @@ from typing import Literal
 from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
+from pellucid.kernels.entry import FLOATS, IMAGE, INTEGER, NUMBER, OPTIONAL_FLOATS, Entry, integers, products
 
 SOURCE = "gated_feedforward"
 GATES = ("feature-refinement", "gated-depthwise", "linear")
 WIDEST = 128  # channels: beyond, the weights no longer fit the cache beside the pixels, and oneDNN's layers are quicker
 NARROWEST = 32  # channels, for AMX: with fewer, most of a tile would be empty
+
+_add = Entry(
+    SOURCE,
+    "add",
+    on="x",
+    shape=integers(7),
+    gate=INTEGER,
+    norm=FLOATS,
+    norm_bias=OPTIONAL_FLOATS,
+    eps=NUMBER,
+    numbers=products(NARROWEST),
+    x=IMAGE,
+    refine=OPTIONAL_FLOATS,
+    expand=FLOATS,
+    expand_bias=OPTIONAL_FLOATS,
+    depthwise=FLOATS,
+    depthwise_bias=OPTIONAL_FLOATS,
+    project=FLOATS,
+    project_bias=OPTIONAL_FLOATS,
+    out=IMAGE,
+)
 
 Gate = Literal["feature-refinement", "gated-depthwise", "linear"]
 
@@ -68,9 +90,9 @@ def add(
     refined, seen = (0, 0) if refine is None else refine.shape[:2]
     shape = (batch, height, width, dim, hidden, refined, seen)
     filters = None if refine is None else refine.float().contiguous()
-    weights = [weight for layer in (expand, depthwise, project) for weight in dispatch.weights_of(layer)]
-    before = dispatch.weights_of_norm(norm)
-    dispatch.run(
-        SOURCE, "add", shape, GATES.index(gate), *before, dispatch.numbers(x, NARROWEST), x, filters, *weights, out
-    )
+    weights: dict[str, Tensor | None] = {}
+    for name, layer in {"expand": expand, "depthwise": depthwise, "project": project}.items():
+        weights[name], weights[f"{name}_bias"] = dispatch.weights_of(layer)
+    norms = dispatch.weights_of_norm(norm)
+    _add(shape=shape, gate=GATES.index(gate), **norms, x=x, refine=filters, **weights, out=out)
     return out

@@ -10,9 +10,16 @@ import torch
 from torch import Tensor
 
 from pellucid.kernels import dispatch
+from pellucid.kernels.entry import FLOATS, HALF, IMAGE, INTEGER, NUMBER, OPTIONAL_FLOATS, Entry
 
 SOURCE = "layer_norm"
 applies = partial(dispatch.applies, SOURCE)
+
+_READ = {"pixels": INTEGER, "channels": INTEGER, "eps": NUMBER, "half": HALF, "x": IMAGE, "weight": FLOATS}
+_forward = Entry(SOURCE, "forward", on="x", **_READ, bias=OPTIONAL_FLOATS, out=IMAGE)
+_GRADS = {"grad_x": IMAGE, "grad_weight": FLOATS, "grad_bias": FLOATS}
+_backward = Entry(SOURCE, "backward", on="x", **_READ, grad=IMAGE, **_GRADS)
+_add_backward = Entry(SOURCE, "add_backward", on="x", **_READ, grad=IMAGE, added=IMAGE, **_GRADS)
 
 
 def normalise(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
@@ -41,7 +48,7 @@ def divide(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     if weight.shape != (x.shape[1],):
         raise ValueError(f"weight {tuple(weight.shape)} does not fit {tuple(x.shape)}")
     out = torch.empty_like(x)
-    dispatch.run(SOURCE, "forward", *_layout(x), eps, x.dtype == torch.bfloat16, x, weight, None, out)
+    _forward(**_size(x), eps=eps, x=x, weight=weight, bias=None, out=out)
     return out
 
 
@@ -51,7 +58,7 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     if weight.shape != (x.shape[1],) or bias.shape != weight.shape:
         raise ValueError(f"weight {tuple(weight.shape)} and bias {tuple(bias.shape)} do not fit {tuple(x.shape)}")
     out = torch.empty_like(x)
-    dispatch.run(SOURCE, "forward", *_layout(x), eps, x.dtype == torch.bfloat16, x, weight, bias, out)
+    _forward(**_size(x), eps=eps, x=x, weight=weight, bias=bias, out=out)
     return out
 
 
@@ -60,11 +67,10 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of x, weight and bias. On CPUs, that of x may be ``added`` to another; all are channels-last."""
     weight, grad = weight.float().contiguous(), dispatch.channels_last(grad.to(x.dtype))
-    grad_x, grad_weight, grad_bias = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(weight)
-    direction, others = ("backward", ()) if added is None else ("add_backward", (added,))
-    arrays = (x, weight, grad, *others, grad_x, grad_weight, grad_bias)
-    dispatch.run(SOURCE, direction, *_layout(x), eps, x.dtype == torch.bfloat16, *arrays)
-    return grad_x, grad_weight, grad_bias
+    results = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(weight)
+    given = {**_size(x), "eps": eps, "x": x, "weight": weight, "grad": grad, **dict(zip(_GRADS, results, strict=True))}
+    _backward(**given) if added is None else _add_backward(**given, added=added)
+    return results
 
 
 class _Normalise(torch.autograd.Function):
@@ -81,6 +87,6 @@ class _Normalise(torch.autograd.Function):
         return *backward(x, weight, ctx.eps, grads[0]), None
 
 
-def _layout(x: Tensor) -> tuple[int, int]:
+def _size(x: Tensor) -> dict[str, int]:
     batch, channels, height, width = x.shape
-    return batch * height * width, channels
+    return {"pixels": batch * height * width, "channels": channels}

@@ -79,17 +79,22 @@ def _backward(
     tl.store(to + CHANNELS, bias_sum, channel < CHANNELS)
 
 
-def forward(
-    pixels: int, channels: int, eps: float, half: bool, x: Tensor, weight: Tensor, bias: Tensor, out: Tensor
-) -> None:
+def forward(pixels: int, channels: int, eps: float, x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
     size, constants = _cut(channels)
     _forward[(triton.cdiv(pixels, size),)](x, weight, bias, out, pixels, eps, **constants)
 
 
 def backward(
-    pixels: int, channels: int, eps: float, half: bool, x: Tensor, weight: Tensor, grad: Tensor, *results: Tensor
+    pixels: int,
+    channels: int,
+    eps: float,
+    x: Tensor,
+    weight: Tensor,
+    grad: Tensor,
+    grad_x: Tensor,
+    grad_weight: Tensor,
+    grad_bias: Tensor,
 ) -> None:
-    grad_x, grad_weight, grad_bias = results
     size, constants = _cut(channels)
     each = triton.cdiv(triton.cdiv(pixels, size), parts(x, triton.cdiv(pixels, size), 1, 8)) * size
     sums = weight.new_empty(triton.cdiv(pixels, each), 2, channels)
@@ -102,8 +107,8 @@ def trial(dtype: torch.dtype, device: torch.device) -> None:
     """Both directions once."""
     x = torch.zeros(1, 1, 64, 64, dtype=dtype, device=device).permute(0, 3, 1, 2)
     weight = torch.ones(64, device=device)
-    forward(64, 64, 1.0, False, x, weight, weight, torch.empty_like(x))
-    backward(64, 64, 1.0, False, x, weight, x, *(torch.empty_like(y) for y in (x, weight, weight)))
+    forward(64, 64, 1.0, x, weight, weight, torch.empty_like(x))
+    backward(64, 64, 1.0, x, weight, x, *(torch.empty_like(y) for y in (x, weight, weight)))
 
 
 def _cut(channels: int) -> tuple[int, dict[str, int]]:

@@ -10,11 +10,35 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
+from pellucid.kernels.entry import FLOATS, HALF, IMAGE, INTEGER, NUMBER, OPTIONAL_FLOATS, Entry, integers, products
 
 SOURCE = "window_attention"
 WIDEST = 256  # channels up to which linear layers are quicker in the cache than by themselves
 NARROWEST = 64  # channels, for AMX: with fewer, most of a tile would be empty
 WIDEST_ON_GPU = 64  # channels of a head, which a program holds in registers there
+
+_CUT = {"shape": integers(7), "mixture": FLOATS, "squared": INTEGER}
+_add = Entry(
+    SOURCE,
+    "add",
+    on="x",
+    **_CUT,
+    norm=FLOATS,
+    norm_bias=OPTIONAL_FLOATS,
+    eps=NUMBER,
+    numbers=products(NARROWEST),
+    x=IMAGE,
+    project_in=FLOATS,
+    project_in_bias=FLOATS,
+    bias=FLOATS,
+    project_out=FLOATS,
+    project_out_bias=OPTIONAL_FLOATS,
+    out=IMAGE,
+)
+_READ = {**_CUT, "half": HALF, "q": IMAGE, "kv": IMAGE, "bias": FLOATS}
+_forward = Entry(SOURCE, "forward", on="q", **_READ, out=IMAGE)
+_GRADS = {"grad_q": IMAGE, "grad_kv": IMAGE, "grad_bias": FLOATS, "grad_mixture": FLOATS}
+_backward = Entry(SOURCE, "backward", on="q", **_READ, grad=IMAGE, **_GRADS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +101,20 @@ def add(
     biases = torch.cat([_bias_of(query) * scale, _bias_of(key_value)]).float()
     out = dispatch.result_for(x, into)
     shape = (batch, height, width, windows.heads, head_dim, windows.window, windows.shift)
-    norms = dispatch.weights_of_norm(norm)
-    before = (mixture.float().contiguous(), squared, *norms, dispatch.numbers(x, NARROWEST), x, weights, biases)
-    after = (bias.float().contiguous(), *dispatch.weights_of(project), out)
-    dispatch.run(SOURCE, "add", shape, *before, *after)
+    project_out, project_out_bias = dispatch.weights_of(project)
+    _add(
+        shape=shape,
+        mixture=mixture.float().contiguous(),
+        squared=squared,
+        **dispatch.weights_of_norm(norm),
+        x=x,
+        project_in=weights,
+        project_in_bias=biases,
+        bias=bias.float().contiguous(),
+        project_out=project_out,
+        project_out_bias=project_out_bias,
+        out=out,
+    )
     return out
 
 
@@ -112,7 +146,7 @@ def attend(q: Tensor, kv: Tensor, bias: Tensor, mixture: Tensor, windows: Window
 def forward(q: Tensor, kv: Tensor, bias: Tensor, mixture: Tensor, windows: Windows, *, squared: bool) -> Tensor:
     """What ``attend`` gives, without gradients; images are channels-last, the rest float32."""
     out = torch.empty_like(q)
-    _call("forward", windows, squared, mixture, (q, kv, bias, out))
+    _forward(shape=_shape(q, kv, bias, windows), mixture=mixture, squared=squared, q=q, kv=kv, bias=bias, out=out)
     return out
 
 
@@ -122,7 +156,8 @@ def backward(
     """Gradients of q, kv, bias and mixture."""
     grad = dispatch.channels_last(grad.to(q.dtype))
     results = torch.empty_like(q), torch.empty_like(kv), torch.zeros_like(bias), torch.zeros_like(mixture)
-    _call("backward", windows, squared, mixture, (q, kv, bias, grad, *results))
+    read = {"mixture": mixture, "squared": squared, "q": q, "kv": kv, "bias": bias, "grad": grad}
+    _backward(shape=_shape(q, kv, bias, windows), **read, **dict(zip(_GRADS, results, strict=True)))
     return results
 
 
@@ -143,13 +178,11 @@ class _Attend(torch.autograd.Function):
         return *backward(q, kv, bias, mixture, grads[0], ctx.windows, squared=ctx.squared), None, None
 
 
-def _call(direction: str, windows: Windows, squared: bool, mixture: Tensor, arrays: tuple[Tensor, ...]) -> None:
-    q, kv, bias = arrays[:3]
+def _shape(q: Tensor, kv: Tensor, bias: Tensor, windows: Windows) -> tuple[int, ...]:
     batch, channels, height, width = q.shape
     heads, tokens = windows.heads, windows.window**2
     if kv.shape != (batch, 2 * channels, height, width) or kv.dtype != q.dtype:
         raise ValueError(f"keys and values {tuple(kv.shape)} do not fit queries {tuple(q.shape)}")
     if channels % heads or bias.shape != (heads, tokens, tokens):
         raise ValueError(f"a bias {tuple(bias.shape)} and {channels} channels do not fit {windows}")
-    shape = (batch, height, width, heads, channels // heads, windows.window, windows.shift)
-    dispatch.run(SOURCE, direction, shape, mixture, squared, q.dtype == torch.bfloat16, *arrays)
+    return (batch, height, width, heads, channels // heads, windows.window, windows.shift)

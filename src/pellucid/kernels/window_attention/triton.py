@@ -225,7 +225,7 @@ def _backward(
 
 
 def forward(
-    shape: tuple[int, ...], mixture: Tensor, squared: bool, half: bool, q: Tensor, kv: Tensor, bias: Tensor, out: Tensor
+    shape: tuple[int, ...], mixture: Tensor, squared: bool, q: Tensor, kv: Tensor, bias: Tensor, out: Tensor
 ) -> None:
     windows, blocks, constants = _cut(shape, squared)
     heads = shape[3]
@@ -239,14 +239,15 @@ def backward(
     shape: tuple[int, ...],
     mixture: Tensor,
     squared: bool,
-    half: bool,
     q: Tensor,
     kv: Tensor,
     bias: Tensor,
     grad: Tensor,
-    *results: Tensor,
+    grad_q: Tensor,
+    grad_kv: Tensor,
+    grad_bias: Tensor,
+    grad_mixture: Tensor,
 ) -> None:
-    grad_q, grad_kv, grad_bias, grad_mixture = results
     windows, blocks, constants = _cut(shape, squared)
     heads = shape[3]
     each = triton.cdiv(windows, parts(q, windows, heads * blocks**2, 4))
@@ -269,7 +270,7 @@ def trial(dtype: torch.dtype, device: torch.device) -> None:
     q = torch.zeros(1, side, side, WIDEST_ON_GPU, dtype=dtype, device=device).permute(0, 3, 1, 2)
     kv = torch.zeros(1, side, side, 2 * WIDEST_ON_GPU, dtype=dtype, device=device).permute(0, 3, 1, 2)
     bias, mixture = torch.zeros(1, side**2, side**2, device=device), torch.ones(2, device=device)
-    arguments = (1, side, side, 1, WIDEST_ON_GPU, side, side // 2), mixture, True, False, q, kv, bias
+    arguments = (1, side, side, 1, WIDEST_ON_GPU, side, side // 2), mixture, True, q, kv, bias
     forward(*arguments, torch.empty_like(q))
     results = (torch.empty_like(x) for x in (q, kv, bias, mixture))
     backward(*arguments, q, *results)
