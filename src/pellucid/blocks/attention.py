@@ -9,13 +9,13 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from pellucid.blocks.convolution import Pointwise
+from pellucid.blocks.memory import Memory
 from pellucid.blocks.norm import Norm
 from pellucid.blocks.weighting import Mixture
 from pellucid.blocks.window import border_mask, full_border_mask, pad_to_windows, relative_position_index
 from pellucid.kernels import channel_attention, convolution, window_attention
 from pellucid.kernels.channel_attention import reference as channel_reference
 from pellucid.kernels.convolution import reference as convolution_reference
-from pellucid.kernels.dispatch import Workspace
 from pellucid.kernels.window_attention import reference as window_reference
 from pellucid.kernels.window_attention import training as window_training
 
@@ -73,13 +73,13 @@ class WindowAttention(nn.Module):
         q, kv, mixture = self.query(x), self.key_value(x), weighting.factors()
         return self.kernel.attend(q, kv, self._bias(), mixture, self._windows, squared=weighting.squared)
 
-    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
-        """See ``transformer.Fusible``."""
+    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
+        """See ``memory.Fusible``."""
         if not isinstance(self.weighting, Mixture):
             return None
         layers, windows, squared = (self.query, self.key_value, self.project), self._windows, self.weighting.squared
         if self.kernel.adds(x, self.query, windows):
-            weights, into = (self._bias(), self.weighting.factors()), space.like(x, overwrite=owned)
+            weights, into = (self._bias(), self.weighting.factors()), memory.over(x)
             return self.kernel.add(x, norm, *layers, *weights, windows, squared=squared, into=into)
         if norm.bias is not None and window_training.applies(x, self.query, windows):
             weights = self._bias(), self.weighting.factors()
@@ -125,13 +125,13 @@ class TransposedAttention(nn.Module):
             return self.project(self.kernel.attend(qkv, self.temperature, self.weighting, self.heads))
         return self.project(channel_reference.attend(qkv, self.temperature, self.weighting, self.heads))
 
-    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
-        """See ``transformer.Fusible``."""
+    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
+        """See ``memory.Fusible``."""
         if not self.kernel.applies(x, self.qkv_depthwise.weight):
             return None
         before = norm if self.kernel.takes_linear(x) else None
         seen = x if before else norm(x)
-        v, cosines = self.kernel.cosines(seen, self.qkv, self.qkv_depthwise, self.heads, before, into=space.like(x))
+        v, cosines = self.kernel.cosines(seen, self.qkv, self.qkv_depthwise, self.heads, before, into=memory.like(x))
         weights = self.weighting(cosines * self.temperature)
         # weights and projection are one matrix for each image
         project = rearrange(self.project.weight, "o (h c) 1 1 -> h o c", h=self.heads)
@@ -139,8 +139,8 @@ class TransposedAttention(nn.Module):
         if self.project.bias is not None:
             x = x + self.project.bias[:, None, None]
         if convolution.applies(v, self.project.weight):
-            added = convolution.add_product(x, matrix, v, into=space.like(x, overwrite=owned))
+            added = convolution.add_product(x, matrix, v, into=memory.over(x))
         else:
             added = convolution_reference.add_product(x, matrix, v)
-        space.take_back(v)
+        memory.take_back(v)
         return added

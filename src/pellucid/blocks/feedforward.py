@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pellucid.blocks.convolution import Pointwise
+from pellucid.blocks.memory import Memory
 from pellucid.blocks.norm import Norm
 from pellucid.kernels import depthwise_gate, feature_gate, gated_feedforward
 from pellucid.kernels.depthwise_gate import reference as depthwise_reference
-from pellucid.kernels.dispatch import Workspace
 from pellucid.kernels.feature_gate import reference as feature_reference
 from pellucid.kernels.gated_feedforward import training
 
@@ -24,7 +24,7 @@ def _depthwise(dim: int, *, bias: bool = True) -> nn.Conv2d:
 class FFN(nn.Module):
     """The plain one: expand, GELU, project (Vision Transformer)."""
 
-    reach = 0  # pixels: see ``transformer.Local``
+    reach = 0  # pixels: see ``memory.Local``
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class FFN(nn.Module):
 class LeFF(nn.Module):
     """Locally enhanced: a depthwise convolution between two GELUs (Uformer §3.2)."""
 
-    reach = 1  # pixels: see ``transformer.Local``
+    reach = 1  # pixels: see ``memory.Local``
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class LeFF(nn.Module):
 class DFN(nn.Module):
     """Depthwise: GDFN without its gate (Restormer's ablation)."""
 
-    reach = 1  # pixels: see ``transformer.Local``
+    reach = 1  # pixels: see ``memory.Local``
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class DFN(nn.Module):
 class GDFN(nn.Module):
     """Gated depthwise: one half, through GELU, gates the other (Restormer §3.2)."""
 
-    reach = 1  # pixels: see ``transformer.Local``
+    reach = 1  # pixels: see ``memory.Local``
     kernel = depthwise_gate
     fused = gated_feedforward
 
@@ -85,12 +85,12 @@ class GDFN(nn.Module):
             return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias))
         return self.project(depthwise_reference.gate(x, self.depthwise))
 
-    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
-        """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
+    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
+        """See ``memory.Fusible``; never overwrites x, whose rows are read again for those below."""
         if not self.fused.applies(x, self.expand):
             return None
         layers = self.expand, self.depthwise, self.project
-        return self.fused.add(x, norm, *layers, gate="gated-depthwise", into=space.like(x))
+        return self.fused.add(x, norm, *layers, gate="gated-depthwise", into=memory.like(x))
 
 
 class FRFN(nn.Module):
@@ -104,7 +104,7 @@ class FRFN(nn.Module):
         partial, depthwise: False leaves out that convolution, as in the paper's ablation.
     """
 
-    reach = 2  # pixels: see ``transformer.Local``
+    reach = 2  # pixels: see ``memory.Local``
     kernel = feature_gate
     fused = gated_feedforward
 
@@ -127,8 +127,8 @@ class FRFN(nn.Module):
             return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias))
         return self.project(feature_reference.gate(x, self.depthwise))
 
-    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
-        """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
+    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
+        """See ``memory.Fusible``; never overwrites x, whose rows are read again for those below."""
         if not isinstance(self.depthwise, nn.Conv2d):
             return None
         layers = self.expand, self.depthwise, self.project
@@ -142,7 +142,7 @@ class FRFN(nn.Module):
             *layers,
             gate="feature-refinement",
             refine=None if self.partial is None else self.partial.weight,
-            into=space.like(x),
+            into=memory.like(x),
         )
 
 
@@ -153,7 +153,7 @@ class GroupedFRFN(nn.Module):
     weights all groups share. ``dim`` must be a multiple of 24.
     """
 
-    reach = 2  # pixels: see ``transformer.Local``
+    reach = 2  # pixels: see ``memory.Local``
     kernel = depthwise_gate
     fused = gated_feedforward
     GROUPS = 12
@@ -172,12 +172,12 @@ class GroupedFRFN(nn.Module):
             return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias))
         return self.project(depthwise_reference.gate(x, self.depthwise))
 
-    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
-        """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
+    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
+        """See ``memory.Fusible``; never overwrites x, whose rows are read again for those below."""
         if not self.fused.applies(x, self.expand):
             return None
         layers = self.expand, self.depthwise, self.project
-        return self.fused.add(x, norm, *layers, gate="linear", refine=self._filters(), into=space.like(x))
+        return self.fused.add(x, norm, *layers, gate="linear", refine=self._filters(), into=memory.like(x))
 
     def _refine(self, x: Tensor) -> Tensor:
         groups = rearrange(x, "b (g c) y x -> (b g) c y x", g=self.GROUPS)

@@ -144,45 +144,19 @@ def result_for(x: Tensor, into: Tensor | None, dtype: torch.dtype | None = None)
     """
     dtype = dtype or x.dtype
     if into is None:
-        return _new_image(x, dtype)
-    if not _holds(into, x, dtype):
+        return new_image(x, dtype)
+    if not holds(into, x, dtype):
         raise ValueError(f"{into.dtype} {tuple(into.shape)} cannot hold a result of {dtype} {tuple(x.shape)}")
     return into
 
 
-class Workspace:
-    """Images that nobody needs any more, and that kernels may write to, in one stage of a network.
-
-    In inference, blocks go back and forth between two images instead of making new ones.
-    """
-
-    def __init__(self) -> None:
-        self._free: list[Tensor] = []
-
-    def like(self, x: Tensor, *, overwrite: bool = False) -> Tensor:
-        """Memory for what a convolution makes of an image (B, C, H, W) without changing its size, channels-last.
-
-        Args:
-            x: the image.
-            overwrite: its own memory will do.
-        """
-        dtype = after_convolution(x)
-        for i, image in enumerate([x, *self._free] if overwrite else self._free):
-            if _holds(image, x, dtype):
-                return x if image is x else self._free.pop(i - overwrite)
-        return _new_image(x, dtype)
-
-    def take_back(self, x: Tensor) -> None:
-        """Let an image be overwritten."""
-        self._free.append(x)
-
-
-def _new_image(like: Tensor, dtype: torch.dtype) -> Tensor:
+def new_image(like: Tensor, dtype: torch.dtype) -> Tensor:
+    """Of this shape and type, channels-last, with nothing written to it yet."""
     batch, channels, height, width = like.shape
     return like.new_empty(batch, height, width, channels, dtype=dtype).permute(0, 3, 1, 2)
 
 
-def _holds(image: Tensor, like: Tensor, dtype: torch.dtype) -> bool:
+def holds(image: Tensor, like: Tensor, dtype: torch.dtype) -> bool:
     """Whether an image has this shape and type, channels-last; convolutions of stand-ins are not."""
     fits = (image.shape, image.dtype, image.device) == (like.shape, dtype, like.device)
     return fits and (image.is_meta or image.is_contiguous(memory_format=torch.channels_last))

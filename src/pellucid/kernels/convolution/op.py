@@ -22,7 +22,7 @@ def applies(x: Tensor, weight: Tensor) -> bool:
     if dispatch.on_gpu(x) or dispatch.after_convolution(x) != torch.float32 or min(weight.shape[:2]) < NARROWEST:
         return False
     # asked for before the library: what is exact never waits for its compilation
-    if dispatch.numbers(x) != dispatch.SPLIT_FLOATS:
+    if dispatch.is_traced() or dispatch.numbers(x) != dispatch.SPLIT_FLOATS:
         return False
     if not (dispatch.is_inference(x, weight) and dispatch.applies(SOURCE, x)):
         return False
