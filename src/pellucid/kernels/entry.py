@@ -2,9 +2,7 @@
 
 import ctypes
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -14,25 +12,14 @@ from pellucid.kernels.compiler import library
 
 Value = Tensor | int | float | tuple[int, ...] | None
 
-
-@dataclass(frozen=True)
-class Argument:
-    """How an argument gets to C++.
-
-    Attributes:
-        ctype: as what it is passed.
-        as_c: what is passed, by the value and the image that decides; raises TypeError if the value will not do.
-    """
-
-    ctype: type
-    as_c: Callable[[Value, Tensor], object]
-
-
-@dataclass(frozen=True)
-class Derived:
-    """A number that the image which decides tells, so that no caller can contradict it; Triton needs none."""
-
-    of: Callable[[Tensor], int]
+TYPES = {  # beside these a kind may be a count: so many int32, such as a shape
+    "integer": ctypes.c_int64,
+    "number": ctypes.c_float,
+    "floats": ctypes.c_void_p,  # float32, contiguous
+    "image": ctypes.c_void_p,  # (B, C, H, W), channels-last, of the type of the image that decides
+    "half": ctypes.c_int64,  # whether that is of bfloat16: not given, so that no caller can contradict it
+    "products": ctypes.c_int64,  # likewise, ``dispatch.numbers`` of it
+}
 
 
 class Entry:
@@ -41,15 +28,19 @@ class Entry:
     Args:
         source: name of the operation.
         direction: of the function.
+        takes: each argument and its kind (``TYPES``), as C++ takes them, but for the number of threads, which comes
+            last: "x:image bias:floats?"; with a question mark it may be None.
         on: the argument, an image, whose device and type decide; all other images and arrays must fit it.
-        arguments: all, as C++ takes them, but for the number of threads, which comes last.
+        narrowest: channels from which on it pays to take floats apart, where there are products.
     """
 
-    def __init__(self, source: str, direction: str, *, on: str, **arguments: Argument | Derived) -> None:
-        self.source, self.direction, self.on = source, direction, on
-        self.arguments = arguments
-        self.types = [a.ctype if isinstance(a, Argument) else ctypes.c_int64 for a in arguments.values()]
-        self._given = {name for name, argument in arguments.items() if isinstance(argument, Argument)}
+    def __init__(self, source: str, direction: str, takes: str, *, on: str, narrowest: int = 0) -> None:
+        self.source, self.direction, self.on, self.narrowest = source, direction, on, narrowest
+        pairs = [argument.rstrip("?").split(":") for argument in takes.split()]
+        self.kinds = {name: kind for name, kind in pairs}
+        self.optional = {argument.split(":")[0] for argument in takes.split() if argument.endswith("?")}
+        self.types = [*(TYPES.get(kind, ctypes.c_void_p) for kind in self.kinds.values()), ctypes.c_int64]
+        self._given = {name for name, kind in pairs if kind not in ("half", "products")}
 
     def __call__(self, **given: Value) -> None:
         """Call it, with arguments by name.
@@ -65,90 +56,49 @@ class Entry:
         """What is passed to C++."""
         image = given[self.on]
         if not isinstance(image, Tensor):
-            raise TypeError(f"{self.source}_{self.direction}: {self.on} must be an image, not {image!r:.60}")
-        passed: list[object] = []
-        for name, argument in self.arguments.items():
-            try:
-                passed.append(
-                    argument.of(image) if isinstance(argument, Derived) else argument.as_c(given[name], image)
-                )
-            except TypeError as error:
-                raise TypeError(f"{self.source}_{self.direction}: {name} must be {error}") from None
-        return passed
+            raise self._error(self.on, image)
+        return [self._passed(name, kind, given.get(name), image) for name, kind in self.kinds.items()]
+
+    def _passed(self, name: str, kind: str, value: Value, image: Tensor) -> object:
+        if kind == "half":
+            return image.dtype == torch.bfloat16
+        if kind == "products":
+            return dispatch.numbers(image, self.narrowest)
+        if value is None and name in self.optional:
+            return None
+        if isinstance(value, Tensor):
+            if value.device == image.device and (_is_array(value) if kind == "floats" else _is_like(value, image)):
+                return value.data_ptr()
+        elif isinstance(value, tuple) and kind == str(len(value)):
+            return (ctypes.c_int32 * len(value))(*value)
+        elif (isinstance(value, int) and kind == "integer") or (isinstance(value, float) and kind == "number"):
+            return value
+        raise self._error(name, value)
+
+    def _error(self, name: str, value: Value) -> TypeError:
+        got = repr(value)
+        if isinstance(value, Tensor):
+            got = f"{value.dtype} {tuple(value.shape)} with strides {value.stride()} on {value.device}"
+        return TypeError(f"{self.source}_{self.direction}: {name}, {self.kinds[name]} beside {self.on}, is {got}")
+
+
+def _is_array(tensor: Tensor) -> bool:
+    return tensor.dtype == torch.float32 and tensor.is_contiguous()
+
+
+def _is_like(tensor: Tensor, image: Tensor) -> bool:
+    fits = tensor.ndim == 4 and tensor.dtype == image.dtype and tensor.dtype in dispatch.DTYPES["cuda"]
+    return fits and tensor.is_contiguous(memory_format=torch.channels_last)
 
 
 def run(name: str, entry: Entry, given: Mapping[str, Value]) -> None:
-    """Call the kernel of the operation NAME for the device of the deciding image, on PyTorch's number of threads."""
+    """Call the kernel of the operation NAME for the deciding image, on PyTorch's number of threads."""
     passed, image = entry.as_c(given), given[entry.on]
-    assert isinstance(image, Tensor)
-    if dispatch.on_gpu(image):
+    if isinstance(image, Tensor) and dispatch.on_gpu(image):
         with torch.cuda.device_of(image):
             getattr(importlib.import_module(f"pellucid.kernels.{name}.triton"), entry.direction)(**given)
         return
     function = getattr(library(name), f"{name}_{entry.direction}")
     if function.argtypes is None:
-        function.argtypes, function.restype = [*entry.types, ctypes.c_int64], None
+        function.argtypes, function.restype = entry.types, None
     function(*passed, torch.get_num_threads())
-
-
-def _integers(value: Value, image: Tensor, *, count: int) -> object:
-    if not isinstance(value, tuple) or len(value) != count:
-        raise TypeError(f"{count} integers, not {value!r:.60}")
-    return (ctypes.c_int32 * count)(*value)
-
-
-def _integer(value: Value, image: Tensor) -> object:
-    if not isinstance(value, int):
-        raise TypeError(f"an integer, not {value!r:.60}")
-    return value
-
-
-def _number(value: Value, image: Tensor) -> object:
-    if not isinstance(value, float):
-        raise TypeError(f"a number, not {value!r:.60}")
-    return value
-
-
-def _floats(value: Value, image: Tensor, *, optional: bool) -> object:
-    if value is None and optional:
-        return None
-    if not isinstance(value, Tensor):
-        raise TypeError(f"a tensor, not {value!r:.60}")
-    if value.dtype != torch.float32 or value.device != image.device or not value.is_contiguous():
-        raise TypeError(f"contiguous, float32 and on {image.device}, not {_described(value)}")
-    return value.data_ptr()
-
-
-def _image(value: Value, image: Tensor, *, optional: bool) -> object:
-    if value is None and optional:
-        return None
-    if not isinstance(value, Tensor) or value.ndim != 4:
-        raise TypeError("an image (B, C, H, W)")
-    known = value.dtype in dispatch.DTYPES.get("cuda" if dispatch.on_gpu(value) else value.device.type, ())
-    fits = value.dtype == image.dtype and value.device == image.device
-    if not (known and fits and value.is_contiguous(memory_format=torch.channels_last)):
-        raise TypeError(f"channels-last, {image.dtype} and on {image.device}, not {_described(value)}")
-    return value.data_ptr()
-
-
-def _described(tensor: Tensor) -> str:
-    return f"{tensor.dtype} on {tensor.device}, shape {tuple(tensor.shape)}, strides {tensor.stride()}"
-
-
-def integers(count: int) -> Argument:
-    """A tuple of so many, such as a shape."""
-    return Argument(ctypes.c_void_p, partial(_integers, count=count))
-
-
-INTEGER = Argument(ctypes.c_int64, _integer)
-NUMBER = Argument(ctypes.c_float, _number)
-FLOATS = Argument(ctypes.c_void_p, partial(_floats, optional=False))
-OPTIONAL_FLOATS = Argument(ctypes.c_void_p, partial(_floats, optional=True))
-IMAGE = Argument(ctypes.c_void_p, partial(_image, optional=False))
-OPTIONAL_IMAGE = Argument(ctypes.c_void_p, partial(_image, optional=True))
-HALF = Derived(lambda image: image.dtype == torch.bfloat16)
-
-
-def products(narrowest: int) -> Derived:
-    """How linear layers may multiply: see ``dispatch.numbers``."""
-    return Derived(partial(dispatch.numbers, narrowest=narrowest))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
-from pellucid.kernels.entry import FLOATS, HALF, IMAGE, NUMBER, OPTIONAL_FLOATS, Entry, integers, products
+from pellucid.kernels.entry import Entry
 
 SOURCE = "channel_attention"
 SHORTEST = 1e-12  # of the lengths by which is divided, as in F.normalize
@@ -17,25 +17,15 @@ NARROWEST = 32  # channels, for AMX: with fewer, most of a tile would be empty
 WIDEST_ON_GPU = 128  # channels of a head
 WIDEST = 192  # channels up to which the linear layer is quicker in the cache than by itself
 
-_SHAPE, _MADE = integers(5), {"values": IMAGE, "results": FLOATS, "lengths": FLOATS}
-_products = Entry(
-    SOURCE, "products", on="qkv", shape=_SHAPE, half=HALF, qkv=IMAGE, weights=FLOATS, biases=OPTIONAL_FLOATS, **_MADE
-)
+_MADE = "weights:floats biases:floats? values:image results:floats lengths:floats"
+_products = Entry(SOURCE, "products", f"shape:5 half:half qkv:image {_MADE}", on="qkv")
 _project_products = Entry(
     SOURCE,
     "project_products",
+    "shape:5 norm:floats norm_bias:floats? eps:number numbers:products x:image linear:floats "
+    f"linear_bias:floats? {_MADE}",
     on="x",
-    shape=_SHAPE,
-    norm=FLOATS,
-    norm_bias=OPTIONAL_FLOATS,
-    eps=NUMBER,
-    numbers=products(NARROWEST),
-    x=IMAGE,
-    linear=FLOATS,
-    linear_bias=OPTIONAL_FLOATS,
-    weights=FLOATS,
-    biases=OPTIONAL_FLOATS,
-    **_MADE,
+    narrowest=NARROWEST,
 )
 
 

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
 from pellucid.kernels.compiler import library
-from pellucid.kernels.entry import FLOATS, IMAGE, OPTIONAL_FLOATS, OPTIONAL_IMAGE, Entry, integers
+from pellucid.kernels.entry import Entry
 
 SOURCE = "convolution"
 NARROWEST = 48  # channels, of inputs or results: with fewer, most of a tile would be empty
 
-_WEIGHTS = {"weights": FLOATS, "biases": OPTIONAL_FLOATS}
-_forward = Entry(SOURCE, "forward", on="x", shape=integers(10), x=IMAGE, **_WEIGHTS, added=OPTIONAL_IMAGE, out=IMAGE)
+_TAKES = "shape:10 x:image weights:floats biases:floats? added:image? out:image"
+_forward = Entry(SOURCE, "forward", _TAKES, on="x")
 
 
 def applies(x: Tensor, weight: Tensor) -> bool:

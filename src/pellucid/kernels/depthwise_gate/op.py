@@ -6,14 +6,12 @@ Its specification is ``reference.gate``.
 from torch import Tensor
 
 from pellucid.kernels import dispatch
-from pellucid.kernels.entry import FLOATS, HALF, IMAGE, INTEGER, OPTIONAL_FLOATS, Entry, integers
+from pellucid.kernels.entry import Entry
 
 SOURCE = "depthwise_gate"
 
-_FILTERS = {"weights": FLOATS, "biases": OPTIONAL_FLOATS}
-_forward = Entry(
-    SOURCE, "forward", on="expanded", shape=integers(4), both=INTEGER, half=HALF, expanded=IMAGE, **_FILTERS, out=IMAGE
-)
+_TAKES = "shape:4 both:integer half:half expanded:image weights:floats biases:floats? out:image"
+_forward = Entry(SOURCE, "forward", _TAKES, on="expanded")
 
 
 def applies(expanded: Tensor, weight: Tensor) -> bool:

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from pellucid.kernels import dispatch
-from pellucid.kernels.entry import FLOATS, HALF, IMAGE, Entry, integers
+from pellucid.kernels.entry import Entry
 
 SOURCE = "feature_gate"
 applies = partial(dispatch.applies, SOURCE)
 
-_READ = {"shape": integers(4), "half": HALF, "expanded": IMAGE, "weight": FLOATS, "bias": FLOATS}
-_forward = Entry(SOURCE, "forward", on="expanded", **_READ, out=IMAGE)
-_GRADS = {"grad_expanded": IMAGE, "grad_weight": FLOATS, "grad_bias": FLOATS}
-_backward = Entry(SOURCE, "backward", on="expanded", **_READ, grad=IMAGE, **_GRADS)
+_READ = "shape:4 half:half expanded:image weight:floats bias:floats"
+_GRADS = "grad_expanded:image grad_weight:floats grad_bias:floats"
+_forward = Entry(SOURCE, "forward", f"{_READ} out:image", on="expanded")
+_backward = Entry(SOURCE, "backward", f"{_READ} grad:image {_GRADS}", on="expanded")
 
 
 def gate(expanded: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -51,8 +51,8 @@ def backward(expanded: Tensor, weight: Tensor, bias: Tensor, grad: Tensor) -> tu
     weight, bias = weight.float().contiguous(), bias.float().contiguous()
     grad = dispatch.channels_last(grad.to(expanded.dtype))
     results = torch.empty_like(expanded), torch.zeros_like(weight), torch.zeros_like(bias)
-    read = {"expanded": expanded, "weight": weight, "bias": bias, "grad": grad}
-    _backward(shape=_shape(expanded), **read, **dict(zip(_GRADS, results, strict=True)))
+    made = dict(zip(("grad_expanded", "grad_weight", "grad_bias"), results, strict=True))
+    _backward(shape=_shape(expanded), expanded=expanded, weight=weight, bias=bias, grad=grad, **made)
     return results
 
 

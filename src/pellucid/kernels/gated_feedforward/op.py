@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
-from pellucid.kernels.entry import FLOATS, IMAGE, INTEGER, NUMBER, OPTIONAL_FLOATS, Entry, integers, products
+from pellucid.kernels.entry import Entry
 
 SOURCE = "gated_feedforward"
 GATES = ("feature-refinement", "gated-depthwise", "linear")
@@ -19,22 +19,11 @@ NARROWEST = 32  # channels, for AMX: with fewer, most of a tile would be empty
 _add = Entry(
     SOURCE,
     "add",
+    "shape:7 gate:integer norm:floats norm_bias:floats? eps:number numbers:products x:image refine:floats? "
+    "expand:floats expand_bias:floats? depthwise:floats depthwise_bias:floats? project:floats project_bias:floats? "
+    "out:image",
     on="x",
-    shape=integers(7),
-    gate=INTEGER,
-    norm=FLOATS,
-    norm_bias=OPTIONAL_FLOATS,
-    eps=NUMBER,
-    numbers=products(NARROWEST),
-    x=IMAGE,
-    refine=OPTIONAL_FLOATS,
-    expand=FLOATS,
-    expand_bias=OPTIONAL_FLOATS,
-    depthwise=FLOATS,
-    depthwise_bias=OPTIONAL_FLOATS,
-    project=FLOATS,
-    project_bias=OPTIONAL_FLOATS,
-    out=IMAGE,
+    narrowest=NARROWEST,
 )
 
 Gate = Literal["feature-refinement", "gated-depthwise", "linear"]

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from pellucid.kernels import dispatch
-from pellucid.kernels.entry import FLOATS, HALF, IMAGE, INTEGER, NUMBER, OPTIONAL_FLOATS, Entry
+from pellucid.kernels.entry import Entry
 
 SOURCE = "layer_norm"
 applies = partial(dispatch.applies, SOURCE)
 
-_READ = {"pixels": INTEGER, "channels": INTEGER, "eps": NUMBER, "half": HALF, "x": IMAGE, "weight": FLOATS}
-_forward = Entry(SOURCE, "forward", on="x", **_READ, bias=OPTIONAL_FLOATS, out=IMAGE)
-_GRADS = {"grad_x": IMAGE, "grad_weight": FLOATS, "grad_bias": FLOATS}
-_backward = Entry(SOURCE, "backward", on="x", **_READ, grad=IMAGE, **_GRADS)
-_add_backward = Entry(SOURCE, "add_backward", on="x", **_READ, grad=IMAGE, added=IMAGE, **_GRADS)
+_READ = "pixels:integer channels:integer eps:number half:half x:image weight:floats"
+_GRADS = "grad_x:image grad_weight:floats grad_bias:floats"
+_forward = Entry(SOURCE, "forward", f"{_READ} bias:floats? out:image", on="x")
+_backward = Entry(SOURCE, "backward", f"{_READ} grad:image {_GRADS}", on="x")
+_add_backward = Entry(SOURCE, "add_backward", f"{_READ} grad:image added:image {_GRADS}", on="x")
 
 
 def normalise(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
@@ -68,7 +68,8 @@ def backward(
     """Gradients of x, weight and bias. On CPUs, that of x may be ``added`` to another; all are channels-last."""
     weight, grad = weight.float().contiguous(), dispatch.channels_last(grad.to(x.dtype))
     results = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(weight)
-    given = {**_size(x), "eps": eps, "x": x, "weight": weight, "grad": grad, **dict(zip(_GRADS, results, strict=True))}
+    made = dict(zip(("grad_x", "grad_weight", "grad_bias"), results, strict=True))
+    given = {**_size(x), "eps": eps, "x": x, "weight": weight, "grad": grad, **made}
     _backward(**given) if added is None else _add_backward(**given, added=added)
     return results
 

@@ -10,35 +10,26 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
-from pellucid.kernels.entry import FLOATS, HALF, IMAGE, INTEGER, NUMBER, OPTIONAL_FLOATS, Entry, integers, products
+from pellucid.kernels.entry import Entry
 
 SOURCE = "window_attention"
 WIDEST = 256  # channels up to which linear layers are quicker in the cache than by themselves
 NARROWEST = 64  # channels, for AMX: with fewer, most of a tile would be empty
 WIDEST_ON_GPU = 64  # channels of a head, which a program holds in registers there
 
-_CUT = {"shape": integers(7), "mixture": FLOATS, "squared": INTEGER}
+_CUT = "shape:7 mixture:floats squared:integer"
 _add = Entry(
     SOURCE,
     "add",
+    f"{_CUT} norm:floats norm_bias:floats? eps:number numbers:products x:image project_in:floats "
+    "project_in_bias:floats bias:floats project_out:floats project_out_bias:floats? out:image",
     on="x",
-    **_CUT,
-    norm=FLOATS,
-    norm_bias=OPTIONAL_FLOATS,
-    eps=NUMBER,
-    numbers=products(NARROWEST),
-    x=IMAGE,
-    project_in=FLOATS,
-    project_in_bias=FLOATS,
-    bias=FLOATS,
-    project_out=FLOATS,
-    project_out_bias=OPTIONAL_FLOATS,
-    out=IMAGE,
+    narrowest=NARROWEST,
 )
-_READ = {**_CUT, "half": HALF, "q": IMAGE, "kv": IMAGE, "bias": FLOATS}
-_forward = Entry(SOURCE, "forward", on="q", **_READ, out=IMAGE)
-_GRADS = {"grad_q": IMAGE, "grad_kv": IMAGE, "grad_bias": FLOATS, "grad_mixture": FLOATS}
-_backward = Entry(SOURCE, "backward", on="q", **_READ, grad=IMAGE, **_GRADS)
+_READ = f"{_CUT} half:half q:image kv:image bias:floats"
+_GRADS = "grad_q:image grad_kv:image grad_bias:floats grad_mixture:floats"
+_forward = Entry(SOURCE, "forward", f"{_READ} out:image", on="q")
+_backward = Entry(SOURCE, "backward", f"{_READ} grad:image {_GRADS}", on="q")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,10 +146,11 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of q, kv, bias and mixture."""
     grad = dispatch.channels_last(grad.to(q.dtype))
-    results = torch.empty_like(q), torch.empty_like(kv), torch.zeros_like(bias), torch.zeros_like(mixture)
     read = {"mixture": mixture, "squared": squared, "q": q, "kv": kv, "bias": bias, "grad": grad}
-    _backward(shape=_shape(q, kv, bias, windows), **read, **dict(zip(_GRADS, results, strict=True)))
-    return results
+    made = {"grad_q": torch.empty_like(q), "grad_kv": torch.empty_like(kv)}
+    made |= {"grad_bias": torch.zeros_like(bias), "grad_mixture": torch.zeros_like(mixture)}
+    _backward(shape=_shape(q, kv, bias, windows), **read, **made)
+    return made["grad_q"], made["grad_kv"], made["grad_bias"], made["grad_mixture"]
 
 
 class _Attend(torch.autograd.Function):
