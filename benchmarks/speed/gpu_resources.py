@@ -18,7 +18,10 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from pellucid.kernels.gpu import channel_attention, depthwise_gate, layer_norm, window_attention
+from pellucid.kernels.channel_attention import triton as channel_attention
+from pellucid.kernels.depthwise_gate import triton as depthwise_gate
+from pellucid.kernels.layer_norm import triton as layer_norm
+from pellucid.kernels.window_attention import triton as window_attention
 
 # what kernels call images that have the type of the network; other addresses are of float32
 IMAGES = {"q_image", "kv_image", "out_image", "grad_image", "q_grads", "kv_grads", "image", "image_grads", "x_image"}

@@ -32,7 +32,8 @@ class Case:
 
 def cases(dtype: torch.dtype, *, tiny: bool) -> Iterator[Case]:
     """All kernels at the sizes of networks: AST's finest and a coarse stage, Restormer's and ASTv2's."""
-    from pellucid.kernels.gpu import channel_attention, depthwise_gate
+    from pellucid.kernels.channel_attention import triton as channel_attention
+    from pellucid.kernels.depthwise_gate import triton as depthwise_gate
 
     side = 13 if tiny else 512
     for dim, heads, shift in ((16, 1, 4),) if tiny else ((64, 2, 4), (256, 8, 0)):

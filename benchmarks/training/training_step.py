@@ -25,7 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.machine import products_per_second, timed
-from pellucid.kernels import dispatch, products
+from pellucid.kernels import dispatch
+from pellucid.kernels.convolution import products
 from pellucid.memory import keep_freed_memory
 from pellucid.models import create_network
 from pellucid.models.cost import count_macs

@@ -6,11 +6,12 @@ from torch import nn
 
 from pellucid.blocks.attention import TransposedAttention, WindowAttention
 from pellucid.blocks.feedforward import DFN, FFN, FRFN, GDFN, GroupedFRFN, LeFF
+from pellucid.blocks.memory import Memory
 from pellucid.blocks.norm import LayerNorm
-from pellucid.blocks.transformer import DropPath, Stage, TransformerBlock, set_gradient_checkpointing
+from pellucid.blocks.transformer import DropPath, Stage, TransformerBlock, hand_over, set_gradient_checkpointing
 from pellucid.blocks.weighting import AdaptiveSparse, Softmax
-from pellucid.kernels import gated_feedforward
-from pellucid.kernels.dispatch import Workspace, result_for, rounded_products
+from pellucid.kernels.dispatch import result_for, rounded_products
+from pellucid.kernels.gated_feedforward import op as gated_feedforward
 from pellucid.models.restormer import Restormer, RestormerConfig
 
 
@@ -118,7 +119,8 @@ def test_a_stage_goes_back_and_forth_between_two_images_and_leaves_its_input_alo
             expected = each(expected.clone())
         assert torch.equal(stage(x), expected)
         assert torch.equal(x, before)
-        assert torch.equal(stage(x, owned=True), expected)
+        hand_over([nn.Identity()], [stage])
+        assert torch.equal(stage(x), expected)
 
 
 def test_what_a_hook_has_kept_is_not_overwritten(randomise):
@@ -147,7 +149,7 @@ def test_no_network_overwrites_what_a_hook_has_kept(watched, randomise):
 @pytest.mark.parametrize("make", [FFN, LeFF, DFN, GDFN, FRFN, GroupedFRFN])
 def test_large_images_pass_a_feedforward_in_strips_with_the_same_result(make, randomise, monkeypatch):
     monkeypatch.setattr(gated_feedforward, "WIDEST", 0)
-    monkeypatch.setattr("pellucid.blocks.transformer.STRIP_VALUES", 2**17)
+    monkeypatch.setattr("pellucid.blocks.memory.STRIP_VALUES", 2**17)
     one = randomise(TransformerBlock(24, None, make(24, 32), norm=LayerNorm)).eval()
     x = torch.randn(1, 24, 203, 300)
     heights = []
@@ -159,7 +161,7 @@ def test_large_images_pass_a_feedforward_in_strips_with_the_same_result(make, ra
 
 
 def test_training_and_gradients_know_no_strips(randomise, monkeypatch):
-    monkeypatch.setattr("pellucid.blocks.transformer.STRIP_VALUES", 2**14)
+    monkeypatch.setattr("pellucid.blocks.memory.STRIP_VALUES", 2**14)
     one = randomise(TransformerBlock(4, None, LeFF(4, 8), norm=LayerNorm))
     x, heights = torch.randn(1, 4, 200, 300, requires_grad=True), []
     one.norm2.register_forward_pre_hook(lambda _module, inputs: heights.append(inputs[0].shape[2]))
@@ -183,16 +185,18 @@ def test_kernels_refuse_to_write_where_the_result_does_not_fit(into):
         result_for(x, into)
 
 
-def test_a_workspace_gives_what_fits():
-    space, x = Workspace(), torch.zeros(1, 4, 6, 6).contiguous(memory_format=torch.channels_last)
+def test_a_memory_gives_what_fits():
+    memory, x = Memory(), torch.zeros(1, 4, 6, 6).contiguous(memory_format=torch.channels_last)
     other = torch.zeros_like(x)
-    assert space.like(x) is not x
-    space.take_back(other)
-    assert space.like(torch.zeros(1, 4, 6, 7)) is not other
-    assert space.like(x, overwrite=True) is x
-    assert space.like(x) is other
-    assert space.like(x) is not other
-    space.take_back(torch.zeros(1, 4, 6, 6))  # not channels-last
-    assert space.like(x).is_contiguous(memory_format=torch.channels_last)
+    assert memory.like(x) is not x
+    memory.take_back(other)
+    assert memory.like(torch.zeros(1, 4, 6, 7)) is not other
+    assert Memory().over(x) is not x
+    memory.owned = True
+    assert memory.over(x) is x
+    assert memory.like(x) is other
+    assert memory.like(x) is not other
+    memory.take_back(torch.zeros(1, 4, 6, 6))  # not channels-last
+    assert memory.like(x).is_contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
-        assert space.like(x, overwrite=True).dtype == torch.bfloat16
+        assert memory.over(x).dtype == torch.bfloat16

@@ -18,6 +18,7 @@ from pellucid.kernels import (
     convolution,
     depthwise_gate,
     dispatch,
+    entry,
     feature_gate,
     gated_feedforward,
     layer_norm,
@@ -45,14 +46,14 @@ def compare(monkeypatch: pytest.MonkeyPatch, block: nn.Module, kernel: str, x: T
     """The kernel's outcomes against those of PyTorch's operators in float64; its outputs begin as NaN."""
     block.to(x.dtype)
     calls: list[str] = []
-    run, empty_like, new_empty = dispatch.run, torch.empty_like, Tensor.new_empty
+    run, empty_like, new_empty = entry.run, torch.empty_like, Tensor.new_empty
 
     def counted(name: str, *arguments: object) -> None:
         calls.append(name)
         run(name, *arguments)  # pyright: ignore[reportArgumentType]
 
     with monkeypatch.context() as patch:
-        patch.setattr(dispatch, "run", counted)
+        patch.setattr(entry, "run", counted)
         patch.setattr(torch, "empty_like", lambda *a, **k: empty_like(*a, **k).fill_(torch.nan))
         patch.setattr(Tensor, "new_empty", lambda *a, **k: new_empty(*a, **k).fill_(torch.nan))
         got = outcomes(block, x)
@@ -74,14 +75,14 @@ def compare_inference(
     """What comes out without gradients, against PyTorch's operators in float64; the kernels' outputs begin as NaN."""
     block.to(x.dtype).eval()
     calls: list[str] = []
-    run, empty, new_empty = dispatch.run, torch.empty, Tensor.new_empty
+    run, empty, new_empty = entry.run, torch.empty, Tensor.new_empty
 
     def counted(name: str, *arguments: object) -> None:
         calls.append(name)
         run(name, *arguments)  # pyright: ignore[reportArgumentType]
 
     with monkeypatch.context() as patch, torch.inference_mode():
-        patch.setattr(dispatch, "run", counted)
+        patch.setattr(entry, "run", counted)
         patch.setattr(torch, "empty", lambda *a, **k: empty(*a, **k).fill_(torch.nan))
         patch.setattr(Tensor, "new_empty", lambda *a, **k: new_empty(*a, **k).fill_(torch.nan))
         ours = block(x)

@@ -15,8 +15,11 @@ from pellucid.blocks.norm import BiasFreeLayerNorm, LayerNorm
 from pellucid.blocks.resample import Upsample
 from pellucid.blocks.transformer import Stage, TransformerBlock, set_gradient_checkpointing
 from pellucid.blocks.weighting import AdaptiveSparse, Softmax
-from pellucid.kernels import attention_branch, dispatch, feedforward_branch, patches, products, upsample
+from pellucid.kernels import dispatch
 from pellucid.kernels.compiler import library
+from pellucid.kernels.convolution import patches, products, upsample
+from pellucid.kernels.gated_feedforward import training as feedforward_branch
+from pellucid.kernels.window_attention import training as attention_branch
 
 needs_compiler = pytest.mark.skipif(library("layer_norm") is None, reason="no C++ compiler")
 SIZES = ((8, 8), (1, 1), (3, 30), (13, 17))

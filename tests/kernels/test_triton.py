@@ -14,13 +14,16 @@ from pellucid.blocks.attention import TransposedAttention, WindowAttention
 from pellucid.blocks.feedforward import FRFN, GDFN, GroupedFRFN
 from pellucid.blocks.norm import LayerNorm
 from pellucid.blocks.weighting import AdaptiveSparse, Modulated, Softmax, Sparse
-from pellucid.kernels import dispatch, layer_norm
+from pellucid.kernels import dispatch, entry, layer_norm
 
 if importlib.util.find_spec("triton") is None:
     pytest.skip("Triton is not installed (it is for Linux only)", allow_module_level=True)
 
-from pellucid.kernels.gpu import channel_attention, depthwise_gate, feature_gate, window_attention
-from pellucid.kernels.gpu import layer_norm as gpu_layer_norm
+from pellucid.kernels.channel_attention import triton as channel_attention
+from pellucid.kernels.depthwise_gate import triton as depthwise_gate
+from pellucid.kernels.feature_gate import triton as feature_gate
+from pellucid.kernels.layer_norm import triton as gpu_layer_norm
+from pellucid.kernels.window_attention import triton as window_attention
 
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 2e-2}  # the interpreter cuts to bfloat16
 
@@ -107,7 +110,7 @@ class TestWindowAttention:
         assert y[0, :, :4, :4].isnan().all() and y[0, :, 4:].isfinite().all() and y[1].isfinite().all()
 
     def test_wide_heads_are_left_to_pytorch(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(dispatch, "run", None)
+        monkeypatch.setattr(entry, "run", None)
         WindowAttention(80, 1, AdaptiveSparse(), window=4)(image(80, (4, 4)))
 
 
@@ -231,7 +234,7 @@ class TestWhereTheyApply:
 
     @pytest.mark.parametrize("module", [window_attention, gpu_layer_norm, feature_gate, channel_attention])
     def test_each_can_be_tried(self, module: object) -> None:
-        name = module.__name__.rpartition(".")[2]
+        name = module.__name__.split(".")[-2]
         assert dispatch.works_on_gpu(name, torch.float32, torch.device("cpu"))
 
     def test_switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,17 @@ softmax is MDTA (Restormer §3.1); transposed × top-k is DRSformer's; transpose
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pellucid.blocks.convolution import Pointwise
+from pellucid.blocks.memory import Memory
 from pellucid.blocks.norm import Norm
 from pellucid.blocks.weighting import Mixture
 from pellucid.blocks.window import border_mask, full_border_mask, pad_to_windows, relative_position_index
-from pellucid.kernels import attention_branch, channel_attention, convolution, window_attention
-from pellucid.kernels.dispatch import Workspace
+from pellucid.kernels import channel_attention, convolution, window_attention
+from pellucid.kernels.channel_attention import reference as channel_reference
+from pellucid.kernels.convolution import reference as convolution_reference
+from pellucid.kernels.window_attention import reference as window_reference
+from pellucid.kernels.window_attention import training as window_training
 
 
 class WindowAttention(nn.Module):
@@ -31,7 +34,7 @@ class WindowAttention(nn.Module):
         shift: how far the windows are displaced (cyclically) up and left; 0 or window // 2.
     """
 
-    sources = (window_attention.SOURCE,)
+    kernel = window_attention
 
     def __init__(self, dim: int, heads: int, weighting: nn.Module, *, window: int = 8, shift: int = 0) -> None:
         super().__init__()
@@ -48,7 +51,7 @@ class WindowAttention(nn.Module):
         self.project = Pointwise(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        if isinstance(self.weighting, Mixture) and window_attention.applies(x, self.heads):
+        if isinstance(self.weighting, Mixture) and self.kernel.applies(x, self.heads):
             return self.project(self._attend_fused(x, self.weighting))
 
         height, width = x.shape[-2:]
@@ -56,50 +59,31 @@ class WindowAttention(nn.Module):
         if self.shift:
             x = x.roll((-self.shift, -self.shift), dims=(2, 3))
 
-        if torch.compiler.is_exporting():
-            x = self._attend(x, full_border_mask(height, width, self.window, self.shift, x.device))
-        else:
-            x = self._attend(x, border_mask(height, width, self.window, self.shift, x.device))
+        mask = full_border_mask if torch.compiler.is_exporting() else border_mask
+        masked = mask(height, width, self.window, self.shift, x.device)
+        q, kv = self.query(x), self.key_value(x)
+        x = window_reference.attend(q, kv, self._bias(), self.weighting, self.window, masked)
 
         if self.shift:
             x = x.roll((self.shift, self.shift), dims=(2, 3))
         return self.project(x[..., :height, :width])
 
-    def _attend(self, x: Tensor, masked: tuple[Tensor, Tensor] | Tensor | None) -> Tensor:
-        """Attention inside each window of an image that whole windows cover; masks are of some windows, or of all."""
-        rows, columns = x.shape[-2] // self.window, x.shape[-1] // self.window
-        sides = {"i": self.window, "j": self.window, "h": self.heads}
-        q = rearrange(self.query(x), "b (h c) (y i) (x j) -> b (y x) h (i j) c", **sides)
-        k, v = rearrange(self.key_value(x), "b (kv h c) (y i) (x j) -> kv b (y x) h (i j) c", kv=2, **sides)
-
-        logits = (q * q.shape[-1] ** -0.5) @ k.mT
-        logits += self._bias()
-        if isinstance(masked, Tensor):
-            logits += masked[:, None].to(logits.dtype)
-        elif masked is not None:
-            index, mask = masked
-            mask = mask[None, :, None].to(logits.dtype).expand(len(x), -1, self.heads, -1, -1)
-            logits.index_add_(1, index, mask)
-
-        x = self.weighting(logits).to(v.dtype) @ v
-        return rearrange(x, "b (y x) h (i j) c -> b (h c) (y i) (x j)", y=rows, x=columns, **sides)
-
     def _attend_fused(self, x: Tensor, weighting: Mixture) -> Tensor:
-        """The same by one kernel, which cuts, pads and shifts as it reads."""
+        """By one kernel, which cuts, pads and shifts as it reads."""
         q, kv, mixture = self.query(x), self.key_value(x), weighting.factors()
-        return window_attention.attend(q, kv, self._bias(), mixture, self._windows, squared=weighting.squared)
+        return self.kernel.attend(q, kv, self._bias(), mixture, self._windows, squared=weighting.squared)
 
-    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
-        """See ``transformer.Fusible``."""
+    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
+        """See ``memory.Fusible``."""
         if not isinstance(self.weighting, Mixture):
             return None
         layers, windows, squared = (self.query, self.key_value, self.project), self._windows, self.weighting.squared
-        if window_attention.adds(x, self.query, windows):
-            weights, into = (self._bias(), self.weighting.factors()), space.like(x, overwrite=owned)
-            return window_attention.add(x, norm, *layers, *weights, windows, squared=squared, into=into)
-        if norm.bias is not None and attention_branch.applies(x, self.query, windows):
+        if self.kernel.adds(x, self.query, windows):
+            weights, into = (self._bias(), self.weighting.factors()), memory.over(x)
+            return self.kernel.add(x, norm, *layers, *weights, windows, squared=squared, into=into)
+        if norm.bias is not None and window_training.applies(x, self.query, windows):
             weights = self._bias(), self.weighting.factors()
-            return attention_branch.add(x, norm, *layers, *weights, windows, squared=squared)
+            return window_training.add(x, norm, *layers, *weights, windows, squared=squared)
         return None
 
     @property
@@ -124,7 +108,7 @@ class TransposedAttention(nn.Module):
         bias: whether the convolutions have biases.
     """
 
-    sources = (channel_attention.SOURCE,)
+    kernel = channel_attention
 
     def __init__(self, dim: int, heads: int, weighting: nn.Module, *, bias: bool = False) -> None:
         super().__init__()
@@ -136,26 +120,18 @@ class TransposedAttention(nn.Module):
         self.project = Pointwise(dim, dim, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
         qkv = self.qkv_depthwise(self.qkv(x))
-        if channel_attention.attends(qkv, self.heads):
-            return self.project(channel_attention.attend(qkv, self.temperature, self.weighting, self.heads))
-        # contiguous along space, where PyTorch then adds pairwise: half the rounding error of strided sums
-        q, k, v = rearrange(qkv, "b (qkv h c) y x -> qkv b h c (y x)", qkv=3, h=self.heads).contiguous()
-        q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
-        logits = q @ k.mT * self.temperature
-        x = self.weighting(logits).to(v.dtype) @ v
-        return self.project(rearrange(x, "b h c (y x) -> b (h c) y x", y=height, x=width))
+        if self.kernel.attends(qkv, self.heads):
+            return self.project(self.kernel.attend(qkv, self.temperature, self.weighting, self.heads))
+        return self.project(channel_reference.attend(qkv, self.temperature, self.weighting, self.heads))
 
-    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
-        """See ``transformer.Fusible``."""
-        if not channel_attention.applies(x, self.qkv_depthwise.weight):
+    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
+        """See ``memory.Fusible``."""
+        if not self.kernel.applies(x, self.qkv_depthwise.weight):
             return None
-        before = norm if channel_attention.takes_linear(x) else None
+        before = norm if self.kernel.takes_linear(x) else None
         seen = x if before else norm(x)
-        v, cosines = channel_attention.cosines(
-            seen, self.qkv, self.qkv_depthwise, self.heads, before, into=space.like(x)
-        )
+        v, cosines = self.kernel.cosines(seen, self.qkv, self.qkv_depthwise, self.heads, before, into=memory.like(x))
         weights = self.weighting(cosines * self.temperature)
         # weights and projection are one matrix for each image
         project = rearrange(self.project.weight, "o (h c) 1 1 -> h o c", h=self.heads)
@@ -163,10 +139,8 @@ class TransposedAttention(nn.Module):
         if self.project.bias is not None:
             x = x + self.project.bias[:, None, None]
         if convolution.applies(v, self.project.weight):
-            added = convolution.add_product(x, matrix, v, into=space.like(x, overwrite=owned))
+            added = convolution.add_product(x, matrix, v, into=memory.over(x))
         else:
-            pixels = "b c y x -> b (y x) c"
-            added = torch.baddbmm(rearrange(x, pixels), rearrange(v, pixels), matrix.mT)
-            added = rearrange(added, "b (y x) c -> b c y x", y=v.shape[-2])
-        space.take_back(v)
+            added = convolution_reference.add_product(x, matrix, v)
+        memory.take_back(v)
         return added

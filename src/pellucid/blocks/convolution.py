@@ -3,18 +3,19 @@
 import torch
 from torch import Tensor, nn
 
-from pellucid.kernels import convolution, patches, products
+from pellucid.kernels import convolution
+from pellucid.kernels.convolution import patches, products
 from pellucid.kernels.dispatch import is_traced
 
 
 class Convolution(nn.Conv2d):
     """``nn.Conv2d``, square and of one group, by the kernel or by products of patches where that is quicker."""
 
-    sources = (convolution.SOURCE,)
+    kernel = convolution
 
     def forward(self, input: Tensor) -> Tensor:
-        if convolution.applies(input, self.weight):
-            return convolution.convolve(input, self)
+        if self.kernel.applies(input, self.weight):
+            return self.kernel.convolve(input, self)
         if patches.applies(input, self):
             return patches.convolve(input, self)
         return super().forward(input)
@@ -34,7 +35,7 @@ class Pointwise(Convolution):
     def forward(self, input: Tensor) -> Tensor:
         if products.applies(input, self):
             return products.linear(input, self.weight, self.bias)
-        if _would_be_copied(input) and not convolution.applies(input, self.weight):
+        if _would_be_copied(input) and not self.kernel.applies(input, self.weight):
             return torch.mkldnn_convolution(input, self.weight, self.bias, (0, 0), (1, 1), (1, 1), 1)
         return super().forward(input)
 

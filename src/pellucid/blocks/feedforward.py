@@ -9,9 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pellucid.blocks.convolution import Pointwise
+from pellucid.blocks.memory import Memory
 from pellucid.blocks.norm import Norm
-from pellucid.kernels import depthwise_gate, feature_gate, feedforward_branch, gated_feedforward
-from pellucid.kernels.dispatch import Workspace
+from pellucid.kernels import depthwise_gate, feature_gate, gated_feedforward
+from pellucid.kernels.depthwise_gate import reference as depthwise_reference
+from pellucid.kernels.feature_gate import reference as feature_reference
+from pellucid.kernels.gated_feedforward import training
 
 
 def _depthwise(dim: int, *, bias: bool = True) -> nn.Conv2d:
@@ -21,7 +24,7 @@ def _depthwise(dim: int, *, bias: bool = True) -> nn.Conv2d:
 class FFN(nn.Module):
     """The plain one: expand, GELU, project (Vision Transformer)."""
 
-    reach = 0  # pixels: see ``transformer.Local``
+    reach = 0  # pixels: see ``memory.Local``
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
@@ -35,7 +38,7 @@ class FFN(nn.Module):
 class LeFF(nn.Module):
     """Locally enhanced: a depthwise convolution between two GELUs (Uformer §3.2)."""
 
-    reach = 1  # pixels: see ``transformer.Local``
+    reach = 1  # pixels: see ``memory.Local``
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
@@ -51,7 +54,7 @@ class LeFF(nn.Module):
 class DFN(nn.Module):
     """Depthwise: GDFN without its gate (Restormer's ablation)."""
 
-    reach = 1  # pixels: see ``transformer.Local``
+    reach = 1  # pixels: see ``memory.Local``
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
         super().__init__()
@@ -66,8 +69,9 @@ class DFN(nn.Module):
 class GDFN(nn.Module):
     """Gated depthwise: one half, through GELU, gates the other (Restormer §3.2)."""
 
-    reach = 1  # pixels: see ``transformer.Local``
-    sources = (gated_feedforward.SOURCE, depthwise_gate.SOURCE)
+    reach = 1  # pixels: see ``memory.Local``
+    kernel = depthwise_gate
+    fused = gated_feedforward
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
         super().__init__()
@@ -77,17 +81,16 @@ class GDFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.expand(x)
-        if depthwise_gate.applies(x, self.depthwise.weight):
-            return self.project(depthwise_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
-        gate, value = self.depthwise(x).chunk(2, dim=1)
-        return self.project(F.gelu(gate) * value)
+        if self.kernel.applies(x, self.depthwise.weight):
+            return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias))
+        return self.project(depthwise_reference.gate(x, self.depthwise))
 
-    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
-        """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
-        if not gated_feedforward.applies(x, self.expand):
+    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
+        """See ``memory.Fusible``; never overwrites x, whose rows are read again for those below."""
+        if not self.fused.applies(x, self.expand):
             return None
         layers = self.expand, self.depthwise, self.project
-        return gated_feedforward.add(x, norm, *layers, gate="gated-depthwise", into=space.like(x))
+        return self.fused.add(x, norm, *layers, gate="gated-depthwise", into=memory.like(x))
 
 
 class FRFN(nn.Module):
@@ -101,8 +104,9 @@ class FRFN(nn.Module):
         partial, depthwise: False leaves out that convolution, as in the paper's ablation.
     """
 
-    reach = 2  # pixels: see ``transformer.Local``
-    sources = (gated_feedforward.SOURCE, feature_gate.SOURCE)
+    reach = 2  # pixels: see ``memory.Local``
+    kernel = feature_gate
+    fused = gated_feedforward
 
     def __init__(self, dim: int, hidden: int, *, partial: bool = True, depthwise: bool = True) -> None:
         super().__init__()
@@ -119,27 +123,26 @@ class FRFN(nn.Module):
         if self.partial is not None:
             x = torch.cat([self.partial(x[:, : self.partial_dim]), x[:, self.partial_dim :]], dim=1)
         x = self.expand(x)
-        if isinstance(self.depthwise, nn.Conv2d) and self.depthwise.bias is not None and feature_gate.applies(x):
-            return self.project(feature_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
-        gate, value = F.gelu(x).chunk(2, dim=1)
-        return self.project(F.gelu(self.depthwise(gate)) * value)
+        if isinstance(self.depthwise, nn.Conv2d) and self.depthwise.bias is not None and self.kernel.applies(x):
+            return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias))
+        return self.project(feature_reference.gate(x, self.depthwise))
 
-    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
-        """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
+    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
+        """See ``memory.Fusible``; never overwrites x, whose rows are read again for those below."""
         if not isinstance(self.depthwise, nn.Conv2d):
             return None
         layers = self.expand, self.depthwise, self.project
-        if self.partial is not None and norm.bias is not None and feedforward_branch.applies(x, self.expand):
-            return feedforward_branch.add(x, norm, *layers, self.partial.weight)
-        if not gated_feedforward.applies(x, self.expand):
+        if self.partial is not None and norm.bias is not None and training.applies(x, self.expand):
+            return training.add(x, norm, *layers, self.partial.weight)
+        if not self.fused.applies(x, self.expand):
             return None
-        return gated_feedforward.add(
+        return self.fused.add(
             x,
             norm,
             *layers,
             gate="feature-refinement",
             refine=None if self.partial is None else self.partial.weight,
-            into=space.like(x),
+            into=memory.like(x),
         )
 
 
@@ -150,8 +153,9 @@ class GroupedFRFN(nn.Module):
     weights all groups share. ``dim`` must be a multiple of 24.
     """
 
-    reach = 2  # pixels: see ``transformer.Local``
-    sources = (gated_feedforward.SOURCE, depthwise_gate.SOURCE)
+    reach = 2  # pixels: see ``memory.Local``
+    kernel = depthwise_gate
+    fused = gated_feedforward
     GROUPS = 12
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
@@ -164,18 +168,16 @@ class GroupedFRFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.expand(self._refine(x))
-        if depthwise_gate.applies(x, self.depthwise.weight):
-            return self.project(depthwise_gate.gate(x, self.depthwise.weight, self.depthwise.bias))
-        gate, value = x.chunk(2, dim=1)
-        # their gate has no activation
-        return self.project(self.depthwise(gate) * value)
+        if self.kernel.applies(x, self.depthwise.weight):
+            return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias))
+        return self.project(depthwise_reference.gate(x, self.depthwise))
 
-    def added_to(self, x: Tensor, norm: Norm, space: Workspace, *, owned: bool) -> Tensor | None:
-        """See ``transformer.Fusible``; never overwrites x, whose rows are read again for those below."""
-        if not gated_feedforward.applies(x, self.expand):
+    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
+        """See ``memory.Fusible``; never overwrites x, whose rows are read again for those below."""
+        if not self.fused.applies(x, self.expand):
             return None
         layers = self.expand, self.depthwise, self.project
-        return gated_feedforward.add(x, norm, *layers, gate="linear", refine=self._filters(), into=space.like(x))
+        return self.fused.add(x, norm, *layers, gate="linear", refine=self._filters(), into=memory.like(x))
 
     def _refine(self, x: Tensor) -> Tensor:
         groups = rearrange(x, "b (g c) y x -> (b g) c y x", g=self.GROUPS)

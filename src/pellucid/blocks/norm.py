@@ -2,9 +2,9 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pellucid.kernels import layer_norm
+from pellucid.kernels.layer_norm import reference
 
 EPS = 1e-5
 
@@ -16,7 +16,7 @@ class LayerNorm(nn.Module):
     """
 
     eps = EPS
-    sources = (layer_norm.SOURCE,)
+    kernel = layer_norm
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -24,11 +24,9 @@ class LayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        if layer_norm.applies(x):
-            return layer_norm.normalise(x, self.weight, self.bias, self.eps)
-        x = x.permute(0, 2, 3, 1)  # (B, H, W, C): a view when channels-last
-        x = F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
-        return x.permute(0, 3, 1, 2)
+        if self.kernel.applies(x):
+            return self.kernel.normalise(x, self.weight, self.bias, self.eps)
+        return reference.normalise(x, self.weight, self.bias, self.eps)
 
 
 class BiasFreeLayerNorm(nn.Module):
@@ -40,17 +38,16 @@ class BiasFreeLayerNorm(nn.Module):
 
     eps = EPS
     bias = None
-    sources = (layer_norm.SOURCE,)
+    kernel = layer_norm
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        if layer_norm.divides(x, self.weight):
-            return layer_norm.divide(x, self.weight, self.eps)
-        variance = x.var(dim=1, keepdim=True, unbiased=False)
-        return x * torch.rsqrt(variance + self.eps) * self.weight[:, None, None]
+        if self.kernel.divides(x, self.weight):
+            return self.kernel.divide(x, self.weight, self.eps)
+        return reference.divide(x, self.weight, self.eps)
 
 
 Norm = LayerNorm | BiasFreeLayerNorm

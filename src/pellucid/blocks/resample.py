@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pellucid.blocks.convolution import Convolution
-from pellucid.kernels import products, upsample
+from pellucid.kernels.convolution import products, upsample
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""C++ beside this file, compiled for this very processor when it is first needed, and kept in the user's cache.
+"""The C++ of each operation, compiled for this very processor when it is first needed, and kept in the user's cache.
 
 Nothing has to be installed for it but a compiler; without one, PyTorch's own operators do the work, more slowly.
 """
@@ -30,13 +30,14 @@ FLAGS = (
     "-fopenmp",
     "-fPIC",
 )
+HERE = Path(__file__).parent
 SWITCH = "PELLUCID_NATIVE"  # 0 does without
 COMPILE_SECONDS = 120
 
 
 @cache
 def library(name: str) -> ctypes.CDLL | None:
-    """The compiled ``kernels/NAME.cpp``, or None where it cannot be had; why is logged."""
+    """The compiled ``kernels/NAME/op.cpp``, or None where it cannot be had; why is logged."""
     if os.environ.get(SWITCH) == "0":
         return None
     compiler = shutil.which("c++") or shutil.which("g++")
@@ -47,7 +48,7 @@ def library(name: str) -> ctypes.CDLL | None:
         return ctypes.CDLL(str(_compiled(compiler, _source(name))))
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "stderr", None) or str(error)
-        log.info("%s.cpp could not be compiled, so PyTorch's operators are used: %s", name, reason.strip()[:300])
+        log.info("%s could not be compiled, so PyTorch's operators are used: %s", name, reason.strip()[:300])
         return None
 
 
@@ -59,20 +60,20 @@ def compile_together(names: Collection[str]) -> None:
 
 
 def _source(name: str) -> Path:
-    return Path(__file__).with_name(f"{name}.cpp")
+    return HERE / name / "op.cpp"
 
 
 def _compiled(compiler: str, source: Path) -> Path:
     """The library made of this source, found in the cache or put there."""
-    headers = sorted(source.parent.glob("*.h"))
+    headers = sorted((HERE / "shared").glob("*.h"))
     made_of = (*(path.read_bytes() for path in (source, *headers)), " ".join((compiler, *FLAGS)).encode(), _processor())
     key = hashlib.sha256(b"\0".join(made_of)).hexdigest()[:16]
-    path = cache_folder("native") / f"{source.stem}-{key}.so"
+    path = cache_folder("native") / f"{source.parent.name}-{key}.so"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, tempfile.TemporaryDirectory() as folder:
             compiled = str(Path(folder) / "kernel.o")
-            _run(compiler, *FLAGS, "-c", str(source), "-o", compiled)
+            _run(compiler, *FLAGS, f"-I{HERE}", "-c", str(source), "-o", compiled)
             # not linked with OpenMP: PyTorch's is in the process, and a second one's threads would fight with its own
             _run(compiler, "-shared", compiled, "-o", str(temporary))
     return path

@@ -1,6 +1,5 @@
 """Where a kernel can stand in for PyTorch's operators, and how it is called: in C++ on CPUs, in Triton on GPUs."""
 
-import ctypes
 import importlib
 import logging
 import os
@@ -8,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from types import ModuleType
 from typing import Protocol
 
 import torch
@@ -39,7 +39,7 @@ class Norm(Protocol):
 
 
 def applies(name: str, x: Tensor, dtype: torch.dtype | None = None) -> bool:
-    """Whether ``kernels/NAME.cpp`` or ``kernels/gpu/NAME.py`` can work on this: on numbers, not on stand-ins.
+    """Whether ``op.cpp`` or ``triton.py`` of ``kernels/NAME`` can work on this: on numbers, not on stand-ins.
 
     Args:
         name: of the source.
@@ -59,11 +59,14 @@ def has_kernels() -> bool:
 
 
 def prepare(network: nn.Module) -> None:
-    """Have all that a network may call in C++ at once, not one after the other as it is met.
+    """Have all that a network may call in C++ at once, not one after the other as it is met."""
+    compile_together(sources(network))
 
-    Modules name these in ``sources``.
-    """
-    compile_together({name for module in network.modules() for name in getattr(module, "sources", ())})
+
+def sources(network: nn.Module) -> set[str]:
+    """What a network's modules may call: ``kernel`` is their own operation, ``fused`` that and what is around it."""
+    kernels = [getattr(module, name, None) for module in network.modules() for name in ("kernel", "fused")]
+    return {kernel.SOURCE for kernel in kernels if isinstance(kernel, ModuleType)}
 
 
 def on_gpu(x: Tensor) -> bool:
@@ -77,7 +80,7 @@ def works_on_gpu(name: str, dtype: torch.dtype, device: torch.device) -> bool:
         return False
     try:
         with torch.cuda.device(device.index if device.type == "cuda" else -1):
-            importlib.import_module(f"pellucid.kernels.gpu.{name}").trial(dtype, device)
+            importlib.import_module(f"pellucid.kernels.{name}.triton").trial(dtype, device)
             torch.cuda.synchronize()
     except Exception as error:  # compilers, drivers and missing modules fail in many ways, and PyTorch can do the work
         reason = str(error).strip() or type(error).__name__
@@ -141,71 +144,22 @@ def result_for(x: Tensor, into: Tensor | None, dtype: torch.dtype | None = None)
     """
     dtype = dtype or x.dtype
     if into is None:
-        return _new_image(x, dtype)
-    if not _holds(into, x, dtype):
+        return new_image(x, dtype)
+    if not holds(into, x, dtype):
         raise ValueError(f"{into.dtype} {tuple(into.shape)} cannot hold a result of {dtype} {tuple(x.shape)}")
     return into
 
 
-class Workspace:
-    """Images that nobody needs any more, and that kernels may write to, in one stage of a network.
-
-    In inference, blocks go back and forth between two images instead of making new ones.
-    """
-
-    def __init__(self) -> None:
-        self._free: list[Tensor] = []
-
-    def like(self, x: Tensor, *, overwrite: bool = False) -> Tensor:
-        """Memory for what a convolution makes of an image (B, C, H, W) without changing its size, channels-last.
-
-        Args:
-            x: the image.
-            overwrite: its own memory will do.
-        """
-        dtype = after_convolution(x)
-        for i, image in enumerate([x, *self._free] if overwrite else self._free):
-            if _holds(image, x, dtype):
-                return x if image is x else self._free.pop(i - overwrite)
-        return _new_image(x, dtype)
-
-    def take_back(self, x: Tensor) -> None:
-        """Let an image be overwritten."""
-        self._free.append(x)
-
-
-def _new_image(like: Tensor, dtype: torch.dtype) -> Tensor:
+def new_image(like: Tensor, dtype: torch.dtype) -> Tensor:
+    """Of this shape and type, channels-last, with nothing written to it yet."""
     batch, channels, height, width = like.shape
     return like.new_empty(batch, height, width, channels, dtype=dtype).permute(0, 3, 1, 2)
 
 
-def _holds(image: Tensor, like: Tensor, dtype: torch.dtype) -> bool:
+def holds(image: Tensor, like: Tensor, dtype: torch.dtype) -> bool:
     """Whether an image has this shape and type, channels-last; convolutions of stand-ins are not."""
     fits = (image.shape, image.dtype, image.device) == (like.shape, dtype, like.device)
     return fits and (image.is_meta or image.is_contiguous(memory_format=torch.channels_last))
-
-
-def run(name: str, direction: str, *arguments: Tensor | int | float | tuple[int, ...] | None) -> None:
-    """Call DIRECTION of ``gpu/NAME.py``, or ``NAME_DIRECTION`` of the library on as many threads as PyTorch uses.
-
-    To the library, tensors are passed as addresses, None as none, tuples as int32 arrays, numbers as float and int64.
-    """
-    image = next(argument for argument in arguments if isinstance(argument, Tensor))
-    if on_gpu(image):
-        with torch.cuda.device_of(image):
-            getattr(importlib.import_module(f"pellucid.kernels.gpu.{name}"), direction)(*arguments)
-        return
-    getattr(library(name), f"{name}_{direction}")(*map(_as_c, arguments), ctypes.c_int64(torch.get_num_threads()))
-
-
-def _as_c(argument: Tensor | int | float | tuple[int, ...] | None) -> object:
-    if argument is None:
-        return ctypes.c_void_p(None)
-    if isinstance(argument, Tensor):
-        return ctypes.c_void_p(argument.data_ptr())
-    if isinstance(argument, tuple):
-        return (ctypes.c_int32 * len(argument))(*argument)
-    return ctypes.c_float(argument) if isinstance(argument, float) else ctypes.c_int64(argument)
 
 
 def weights_of(layer: nn.Conv2d) -> tuple[Tensor, Tensor | None]:
@@ -213,6 +167,6 @@ def weights_of(layer: nn.Conv2d) -> tuple[Tensor, Tensor | None]:
     return layer.weight.float().contiguous(), None if layer.bias is None else layer.bias.float().contiguous()
 
 
-def weights_of_norm(norm: Norm) -> tuple[Tensor, Tensor | None, float]:
-    """A normalisation's weights, biases and eps, as the kernels read them."""
-    return norm.weight.float(), None if norm.bias is None else norm.bias.float(), norm.eps
+def weights_of_norm(norm: Norm) -> dict[str, Tensor | float | None]:
+    """A normalisation's, by the names that kernels give them."""
+    return {"norm": norm.weight.float(), "norm_bias": None if norm.bias is None else norm.bias.float(), "eps": norm.eps}

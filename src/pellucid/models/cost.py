@@ -11,9 +11,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from pellucid.blocks.attention import TransposedAttention
-from pellucid.blocks.transformer import Fusible, Local, TransformerBlock
+from pellucid.blocks.memory import Fusible, Local, Memory
+from pellucid.blocks.transformer import TransformerBlock
 from pellucid.kernels import window_attention
-from pellucid.kernels.dispatch import Workspace
 from pellucid.models.registry import build
 
 
@@ -65,14 +65,14 @@ class _InOnePass(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.branch(x)
 
-    def added_to(self, x: Tensor, norm: nn.Module, space: Workspace, *, owned: bool) -> Tensor:
+    def added_to(self, x: Tensor, norm: nn.Module, memory: Memory) -> Tensor:
         if isinstance(self.branch, Local):  # in one pass where it is narrow, in strips where it is not
-            return space.like(x)
+            return memory.like(x)
         if isinstance(self.branch, TransposedAttention):
-            space.take_back(space.like(x))  # the values
+            memory.take_back(memory.like(x))  # the values
         elif x.shape[1] > window_attention.WIDEST:  # normalised, queries, keys, values and what is made of them
             torch.cat([x] * 5, dim=1)
-        return space.like(x, overwrite=owned)
+        return memory.over(x)
 
 
 class _LiveBytes(TorchDispatchMode):

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from pellucid.blocks.convolution import Convolution
 from pellucid.blocks.norm import LayerNorm
 from pellucid.blocks.resample import Upsample, pad_to_multiple
-from pellucid.blocks.transformer import Stage, TransformerBlock
+from pellucid.blocks.transformer import Stage, TransformerBlock, hand_over
 from pellucid.models.ast.choices import ATTENTIONS, FEEDFORWARDS
 from pellucid.models.family import require
 
@@ -137,6 +137,7 @@ class AST(nn.Module):
             _attention_stage(config, 1 + level, depths[LEVELS + 1 + level], decoder_drops[level])
             for level in range(LEVELS)
         )
+        hand_over(self.upsample, self.decoder)
         self.output = nn.Conv2d(2 * dim, config.channels * config.stem**2, 3, padding=1)
         self.apply(_initialise)
 
@@ -161,7 +162,7 @@ class AST(nn.Module):
     def decode(self, image: Tensor, x: Tensor, skips: list[Tensor]) -> Tensor:
         """The image restored, from what ``encode`` makes of it; empties ``skips``, for memory's sake."""
         for upsample, stage in zip(self.upsample, self.decoder, strict=True):
-            x = stage(upsample(x, skips.pop()), owned=True)
+            x = stage(upsample(x, skips.pop()))
         residual = F.pixel_shuffle(self.output(x), self.config.stem)
         return image + residual[..., : image.shape[-2], : image.shape[-1]]
 

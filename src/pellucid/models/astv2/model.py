@@ -15,7 +15,7 @@ from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.feedforward import GroupedFRFN
 from pellucid.blocks.norm import BiasFreeLayerNorm, LayerNorm
 from pellucid.blocks.resample import pad_to_multiple, shuffle_downsample, shuffle_upsample
-from pellucid.blocks.transformer import Stage, TransformerBlock, is_watched
+from pellucid.blocks.transformer import Stage, TransformerBlock, hand_over
 from pellucid.blocks.weighting import Modulated
 from pellucid.models.family import require
 
@@ -96,6 +96,7 @@ class ASTv2(nn.Module):
             for width, level in ((4 * dim, 2), (2 * dim, 1), (2 * dim, 0))
         )
         self.refinement = _decoder_stage(config, 2 * dim, heads[0], config.num_refinement_blocks)
+        hand_over([*self.reduce, self.decoder[-1]], [*self.decoder[1:], self.refinement])
         self.output = nn.Conv2d(2 * dim, config.channels, 3, padding=1, bias=bias)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -112,9 +113,9 @@ class ASTv2(nn.Module):
         x = deepest_decoder(deepest_encoder(x))
 
         for upsample, reduce, stage in zip(self.upsample, self.reduce, self.decoder[1:], strict=True):
-            x = stage(reduce(torch.cat([upsample(x), skips.pop()], dim=1)), owned=not is_watched(reduce))
+            x = stage(reduce(torch.cat([upsample(x), skips.pop()], dim=1)))
 
-        residual = self.output(self.refinement(x, owned=not is_watched(self.decoder[-1])))
+        residual = self.output(self.refinement(x))
         return image + residual[..., : image.shape[-2], : image.shape[-1]]
 
 

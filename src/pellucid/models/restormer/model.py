@@ -15,7 +15,7 @@ from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.feedforward import GDFN
 from pellucid.blocks.norm import BiasFreeLayerNorm, LayerNorm
 from pellucid.blocks.resample import pad_to_multiple, shuffle_downsample, shuffle_upsample
-from pellucid.blocks.transformer import Stage, TransformerBlock, is_watched
+from pellucid.blocks.transformer import Stage, TransformerBlock, hand_over
 from pellucid.blocks.weighting import Softmax
 from pellucid.models.family import require
 
@@ -97,6 +97,7 @@ class Restormer(nn.Module):
             for width, level in ((4 * dim, 2), (2 * dim, 1), (2 * dim, 0))
         )
         self.refinement = _stage(config, 2 * dim, heads[0], config.num_refinement_blocks)
+        hand_over([*self.reduce, self.decoder[-1]], [*self.decoder, self.refinement])
         if config.dual_pixel:
             self.skip = Pointwise(dim, 2 * dim, bias=bias)
         self.output = nn.Conv2d(2 * dim, config.out_channels, 3, padding=1, bias=bias)
@@ -116,9 +117,9 @@ class Restormer(nn.Module):
         x = self.latent(x)
 
         for upsample, reduce, stage in zip(self.upsample, self.reduce, self.decoder, strict=True):
-            x = stage(reduce(torch.cat([upsample(x), skips.pop()], dim=1)), owned=not is_watched(reduce))
+            x = stage(reduce(torch.cat([upsample(x), skips.pop()], dim=1)))
 
-        x = self.refinement(x, owned=not is_watched(self.decoder[-1]))
+        x = self.refinement(x)
         if embedded is not None:
             return self.output(x + self.skip(embedded))[..., :height, :width]
         return image + self.output(x)[..., :height, :width]

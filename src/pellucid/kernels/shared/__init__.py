@@ -1,0 +1,1 @@
+"""What several operations include: headers for their C++, ``arithmetic`` for their Triton."""
