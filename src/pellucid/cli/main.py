@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from pellucid import __version__
-from pellucid.cli import ablate, benchmark, degrade, demo, evaluate, export, inspect, models, restore, train
+from pellucid.cli import ablate, benchmark, degrade, demo, evaluate, export, inspect, models, restore, serve, train
 from pellucid.cli.options import printable
 from pellucid.errors import ConfigError, MissingExtraError, ModelError, PellucidError
 from pellucid.subject import naming
@@ -38,6 +38,8 @@ app.command("degrade")(degrade.degrade)
 app.command("evaluate")(evaluate.evaluate)
 app.command("ablate")(ablate.ablate)
 app.command("export")(export.export)
+app.command("serve")(serve.serve)
+app.command("health")(serve.health)
 
 
 def _print_version(wanted: bool) -> None:
