@@ -3,13 +3,13 @@ import asyncio
 import pytest
 
 pytest.importorskip("fastapi", reason='pip install "pellucid[serve]"')
-from starlette.requests import Request  # noqa: E402
-from starlette.responses import PlainTextResponse  # noqa: E402
-from starlette.testclient import TestClient  # noqa: E402
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
-from pellucid.app.gate import Gate  # noqa: E402
-from pellucid.app.options import ServiceOptions  # noqa: E402
-from pellucid.errors import ConfigError  # noqa: E402
+from pellucid.app.gate import Gate
+from pellucid.app.options import ServiceOptions
+from pellucid.errors import ConfigError
 
 TOKEN = "a long enough token"
 

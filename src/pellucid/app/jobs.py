@@ -34,6 +34,7 @@ class Job:
         order: what is to be done.
         state: how far it is.
         done: pixels that are finished, of ``pixels``.
+        is_unwanted: it is to stop before its next tile.
         problem: why it failed.
         result: what was made.
         begun, ended: when it came, and when nothing more was to happen, on the monotonic clock.
@@ -47,6 +48,7 @@ class Job:
     state: State = "queued"
     done: int = 0
     pixels: int = 0
+    is_unwanted: bool = False
     problem: Problem | None = None
     result: Restored | None = None
     begun: float = field(default_factory=time.monotonic)
@@ -183,7 +185,7 @@ class Queue:
             self._waiting.remove(job)
             self._end(job, "cancelled")
         elif job in self._running:
-            job.state = "cancelled"
+            job.is_unwanted = True
             self._running[job].stop()
 
     def forget(self, job: Job) -> None:
@@ -223,7 +225,7 @@ class Queue:
             answer = Refusal(status=problem.status, detail=problem.detail)
         finally:
             del self._running[job]
-        if job.state == "cancelled":
+        if job.is_unwanted:
             self._end(job, "cancelled")
         elif isinstance(answer, Restored):
             job.result = answer

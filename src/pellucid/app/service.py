@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -15,6 +15,7 @@ from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.background import BackgroundTask
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
@@ -62,7 +63,7 @@ class Service:
         self._looker: Worker
 
     @asynccontextmanager
-    async def running(self, _: FastAPI) -> AsyncIterator[None]:
+    async def running(self, _: FastAPI) -> AsyncGenerator[None]:
         """Workers and a folder for files, as long as the service runs."""
         with tempfile.TemporaryDirectory(prefix="pellucid-", ignore_cleanup_errors=True) as root:
             self.root = Path(root)
@@ -224,7 +225,7 @@ def _add_restoring(app: FastAPI, service: Service) -> None:
             service.queue.cancel(job)
             service.queue.forget(job)
             raise
-        response.background = _Forget(service, job)
+        response.background = BackgroundTask(service.queue.forget, job)
         return response
 
     @app.get("/v1/tasks", tags=["restore"])
@@ -309,16 +310,6 @@ def _add_watching(app: FastAPI, service: Service) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
         return FileResponse(PAGE / "docs.html")
-
-
-class _Forget:
-    """Removes a job when its result has been sent."""
-
-    def __init__(self, service: Service, job: Job) -> None:
-        self._service, self._job = service, job
-
-    async def __call__(self) -> None:
-        self._service.queue.forget(self._job)
 
 
 async def _receive(request: Request, target: Path) -> str:
