@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pellucid.app.options import ServiceOptions
 from pellucid.app.problems import Problem
 
+SLOWEST = 32 * 1024  # bytes a second that a client must send, once its first seconds are over
 OPEN = ("/livez", "/readyz")  # for whoever watches over the service
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -91,23 +93,22 @@ class Gate:
 
     def _limited(self, receive: Receive) -> Receive:
         """Receive no more than is allowed, and not too slowly."""
-        received = 0
+        started, received, is_whole = time.monotonic(), 0, False
 
         async def receiving() -> Message:
-            nonlocal received
-            if self._options.idle_seconds and received >= 0:
-                try:
-                    message = await asyncio.wait_for(receive(), self._options.idle_seconds)
-                except TimeoutError:
-                    raise Problem(408, "The picture came too slowly.") from None
-            else:
-                message = await receive()
+            nonlocal received, is_whole
+            if is_whole:  # what comes now is that the client leaves, some time
+                return await receive()
+            end = started + self._options.idle_seconds + received / SLOWEST
+            try:
+                message = await asyncio.wait_for(receive(), max(end - time.monotonic(), 0.0))
+            except TimeoutError:
+                raise Problem(408, "The picture came too slowly.") from None
             if message["type"] == "http.request":
                 received += len(message.get("body", b""))
-                if received > self._options.body_bytes:
-                    raise self._too_large()
-                if not message.get("more_body"):
-                    received = -1  # all is there; what comes now is that the client leaves, some time
+                is_whole = not message.get("more_body")
+            if received > self._options.body_bytes:
+                raise self._too_large()
             return message
 
         return receiving

@@ -22,7 +22,7 @@ class ServiceOptions:
         body_bytes: of the largest file.
         seconds: for one picture, from decoding to having written.
         memory_bytes: that one worker may hold.
-        idle_seconds: within which a client must send more of a file.
+        idle_seconds: that a client may waste while it sends a file.
         kept_seconds, kept_bytes: for how long results wait to be fetched, and how much of them.
 
     Raises:

@@ -32,7 +32,7 @@ from pellucid.zoo import TASKS, list_models
 
 T = TypeVar("T")
 PAGE = Path(__file__).parent / "page"
-UPLOADS = 16  # files that are taken in at once; more wait
+UPLOADS = 64  # files that are taken in at once; more wait
 LONGEST_NAME = 100  # letters of a client's name for a picture
 LONGEST_SHOWN = 6000  # pixels a side, of pictures made for browsers that cannot show the format
 ALIVE_SECONDS = 15.0  # between signs of life to who follows a job
