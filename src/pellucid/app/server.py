@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -31,8 +32,12 @@ class _Server(uvicorn.Server):
         await super().serve(sockets)
 
 
-def serve(options: ServiceOptions) -> None:
+def serve(options: ServiceOptions, on_address: Callable[[str], None] = lambda _: None) -> None:
     """Listen until a signal to stop comes.
+
+    Args:
+        options: where, and for whom.
+        on_address: is told the address of the page.
 
     Raises:
         ConfigError: the address cannot be used.
@@ -51,16 +56,10 @@ def serve(options: ServiceOptions) -> None:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((options.host.strip("[]"), options.port))
+        listening.listen(128)  # who comes before all is ready waits
     except OSError as error:
         raise ConfigError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from None
     with listening:
-        print_address(listening)
+        host, port = listening.getsockname()[:2]
+        on_address(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
         _Server(config).run(sockets=[listening])
-
-
-def print_address(listening: socket.socket) -> None:
-    """Say where the page is."""
-    import logging
-
-    host, port = listening.getsockname()[:2]
-    logging.getLogger(__name__).warning("http://%s:%d", f"[{host}]" if ":" in host else host, port)

@@ -47,7 +47,8 @@ def serve(
             queued_megapixels=queue,
             seconds=timeout,
             memory_bytes=round(memory * 2**30),
-        )
+        ),
+        on_address=lambda address: typer.echo(address, err=True),
     )
 
 
