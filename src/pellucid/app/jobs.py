@@ -71,6 +71,7 @@ class Job:
         """Note what a worker tells."""
         if isinstance(message, Begun):
             self.pixels = message.pixels
+            self.tell("progress", {"done": 0.0})
         elif isinstance(message, Strip):
             image = base64.b64encode(message.jpeg).decode()
             size = {"width": message.width, "whole": message.whole}
