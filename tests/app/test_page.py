@@ -259,13 +259,18 @@ def test_a_tiff_of_16_bits_is_shown_and_stays_one(page, noisy):
 
 def test_what_is_no_picture_gives_one_sentence(browser, address):
     with opened(browser, address, complaints=Refused()) as page:
-        choose(page, ("notes.txt", b"no picture, but a line of text\n"))
-        card = page.locator(".card[data-state=failed]")
+        choose(page, *((f"notes {number}.txt", b"no picture, but a line of text\n") for number in range(1, 9)))
+        page.locator(".card[data-state=failed]").nth(7).wait_for()
+        assert min(box["height"] for card in page.locator(".card").all() if (box := card.bounding_box())) > 50
+        page.get_by_role("button", name="notes 8.txt The picture").click()
+        card = page.locator(".card:has([aria-current])")
         sentence = card.locator(".state").inner_text()
         assert re.fullmatch(r"[^.\n]+\.", sentence), sentence
         assert page.locator("#viewer-state").inner_text() == sentence
         assert sentence in page.locator("#live").inner_text()
         card.get_by_role("button", name="Remove").click()
+        assert page.locator(".card").count() == 7
+        page.get_by_role("button", name="Remove all").click()
         assert page.get_by_role("button", name="Choose pictures").evaluate("it => it === document.activeElement")
 
 
@@ -312,6 +317,8 @@ def test_a_folder_is_restored_and_saved_as_one_archive(page, noisy, tmp_path):
 def test_a_token_is_asked_for_where_one_is_needed(browser, address, noisy):
     with opened(browser, address, token=None, complaints=Refused()) as page:
         field = page.get_by_label("Token", exact=True)
+        field.wait_for()
+        looked_at(page)
         for token in ("no-such-token", TOKEN):
             field.fill(token)
             page.keyboard.press("Enter")

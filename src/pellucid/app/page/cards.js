@@ -42,7 +42,11 @@ export function addCard(item, wants) {
 /** Show which card is the one in the viewer. */
 export function markCard(card) {
   for (const each of list.children) each.querySelector(".pick").removeAttribute("aria-current");
-  card?.querySelector(".pick").setAttribute("aria-current", "true");
+  if (!card) return;
+  card.querySelector(".pick").setAttribute("aria-current", "true");
+  // into view within the list; scrollIntoView would move the page too
+  const lowest = card.offsetTop + card.offsetHeight - list.clientHeight;
+  list.scrollTop = Math.min(Math.max(list.scrollTop, lowest), card.offsetTop);
 }
 
 function action(symbol, words, item, onclick) {

@@ -8,6 +8,8 @@ const STEP = 1.25; // of zoom
 const GRIP = 28; // pixels beside the divider in which it is taken hold of
 const STILL = 4; // pixels that a pointer may move in a click
 const PAN = 60; // pixels by a key
+const LABEL = 80; // pixels that a label needs
+const SMALL = 220; // pixels of a picture with no room for labels
 const KEYS = { 0: "fit", 1: "1", 2: "2", "+": "in", "=": "in", "-": "out" };
 
 /** The viewer of index.html. */
@@ -100,6 +102,7 @@ export class Viewer {
     const [left, right] = this.#way;
     const share = this.#split.value / 100;
     const at = left + share * (right - left);
+    const bottom = Math.max(this.#room.height - y - height * scale, 0);
     const style = this.#stage.style;
     style.setProperty("--width", `${width}px`);
     style.setProperty("--height", `${height}px`);
@@ -107,24 +110,28 @@ export class Viewer {
     style.setProperty("--split", `${(at - x) / scale}px`); // in pixels of the picture
     style.setProperty("--pixel", `${1 / scale}px`); // of the screen
     style.setProperty("--at", `${at}px`);
-    style.setProperty("--left", `${left}px`);
-    style.setProperty("--right", `${this.#room.width - right}px`);
     style.setProperty("--top", `${Math.max(y, 0)}px`);
-    style.setProperty("--bottom", `${Math.max(this.#room.height - y - height * scale, 0)}px`);
+    style.setProperty("--bottom", `${bottom}px`);
     const before = Math.round(share * 100);
     this.#split.setAttribute("aria-valuetext", `${before} % before, ${100 - before} % after`);
     this.#stage.classList.toggle("is-pixelated", scale * devicePixelRatio > 2);
     this.#stage.classList.toggle("can-pan", this.#canPan);
-    this.#labelSides(at - left, right - at);
+    this.#placeLabels(at, left, right, bottom);
     this.#paintZoom();
   }
 
-  #labelSides(leftRoom, rightRoom) {
+  /** Labels lie in the corners of the picture, or of the stage where the picture is too small for them. */
+  #placeLabels(at, left, right, bottom) {
+    const isSmall = right - left < SMALL;
+    const style = this.#stage.style;
+    style.setProperty("--label-left", `${isSmall ? 0 : left}px`);
+    style.setProperty("--label-right", `${isSmall ? 0 : this.#room.width - right}px`);
+    style.setProperty("--label-bottom", `${isSmall ? 0 : bottom}px`);
+    const isWhole = this.#isDifference || this.#isPeeking;
     const before = find("label-before");
-    const after = find("label-after");
     before.textContent = this.#isDifference ? "Difference, 8 times as strong" : "Before";
-    before.hidden = !(this.#isDifference || this.#isPeeking || leftRoom > 70);
-    after.hidden = this.#isDifference || this.#isPeeking || rightRoom < 70 || this.#split.disabled;
+    before.hidden = !isWhole && !isSmall && at - left < LABEL;
+    find("label-after").hidden = isWhole || (!isSmall && right - at < LABEL);
   }
 
   #paintZoom() {
@@ -232,8 +239,9 @@ export class Viewer {
     const canSplit = !this.#split.disabled && !this.#isDifference;
     const isNear = Math.abs(point.x - at) <= GRIP;
     if (canSplit && (isNear || !this.#canPan)) {
-      this.#grip = { kind: "split", offset: isNear ? at - point.x : 0 };
-      this.#splitAt(point.x + this.#grip.offset);
+      this.#grip = { kind: "split", offset: isNear ? at - point.x : 0, isClick: true };
+      // a finger may be the first of two, or scroll the page
+      if (event.pointerType !== "touch") this.#splitAt(point.x + this.#grip.offset);
     } else {
       this.#grip = { kind: "pan", from: point, isClick: canSplit };
     }
@@ -255,9 +263,8 @@ export class Viewer {
 
   #release(event) {
     if (!this.#pointers.delete(event.pointerId)) return;
-    if (this.#grip.kind === "pan" && this.#grip.isClick && event.type === "pointerup") {
-      this.#splitAt(this.#pointOf(event).x);
-    }
+    const { isClick, offset = 0 } = this.#grip;
+    if (isClick && event.type === "pointerup") this.#splitAt(this.#pointOf(event).x + offset);
     const [rest] = this.#pointers.values();
     this.#grip = rest ? { kind: "pan", from: rest, isClick: false } : null;
   }

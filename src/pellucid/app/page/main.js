@@ -40,11 +40,13 @@ function add(files) {
 
 function select(item) {
   if (item !== selected) viewer.reset();
+  const hadFocus = document.querySelector(".intro").contains(document.activeElement);
   selected = item;
   document.body.dataset.view = item ? "work" : "empty";
   markCard(cards.get(item));
   if (item) showSelected();
   else find("receipt").hidden = true;
+  if (item && hadFocus) cards.get(item).querySelector(".pick").focus(); // the button that had it is gone
 }
 
 function itemChanged(item) {
@@ -97,11 +99,17 @@ function showActions(item) {
 
 /** Offer to restore the selected picture otherwise, if the settings are others than it was restored with. */
 function showAgain() {
+  const others = queue.items.filter(isOther);
+  find("again").hidden = !others.includes(selected);
+  find("again").textContent = `Restore this one again: ${settings.nameOf(settings.wishes.task)}`;
+  find("again-all").hidden = others.length < 2;
+  find("again-all").textContent = `Restore ${others.length} pictures again`;
+}
+
+/** Whether an item was restored with other settings than those that are chosen now. */
+function isOther(item) {
   const wishes = settings.wishes;
-  const again = find("again");
-  const isOther = selected && Object.keys(wishes).some((key) => wishes[key] !== selected.wishes[key]);
-  again.hidden = !isOther;
-  if (isOther) again.textContent = `Restore this one again: ${settings.nameOf(wishes.task)}`;
+  return Object.keys(wishes).some((key) => wishes[key] !== item.wishes[key]);
 }
 
 function showTogether() {
@@ -187,6 +195,9 @@ async function start() {
   find("save-all").addEventListener("click", saveAll);
   find("clear").addEventListener("click", clear);
   find("again").addEventListener("click", () => queue.restart(selected, settings.wishes));
+  find("again-all").addEventListener("click", () => {
+    for (const item of queue.items.filter(isOther)) queue.restart(item, settings.wishes);
+  });
   settings.addEventListener("change", showAgain);
   queue.addEventListener("pause", () => {
     if (queue.resumes) say("The service has its hands full; it is tried again in a while.");

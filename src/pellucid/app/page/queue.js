@@ -8,14 +8,15 @@ const RECONNECTIONS = 5; // one a second
 const ENDED = ["done", "failed", "cancelled"];
 
 /**
- * A picture. It tells of a "change" of whatever is listed here, and of a "strip" that was drawn.
+ * A picture. It tells of a "change" of whatever is listed here.
  *
  * file, path: what was chosen, and where it lay in its folder.
  * wishes: {task, format, quality} as the service has them.
  * state: waiting (here) → sending → queued (there) → running → done, failed or cancelled.
  * progress: 0 to 1.
  * size: {width, height} of the picture in pixels, upright; null until known.
- * before, after: images that the browser can show, or null; strips: a canvas of what is restored so far, or null.
+ * before, after: images that the browser can show, or null.
+ * strips: a canvas of what is restored so far, or null; it is drawn on without a word.
  * thumb: a small canvas, or null.
  * receipt, result: what was done, and {blob, name} of the restored file.
  * problem: a sentence; saved: whether the result was downloaded.
@@ -72,8 +73,7 @@ export class Queue extends EventTarget {
 
   /** Restore once more, with other wishes perhaps. */
   restart(item, wishes) {
-    if (!item.hasEnded) this.cancel(item);
-    if (item.job) api.remove(item.job);
+    this.#giveUp(item);
     item.reset(wishes);
     item.update({});
     this.#fill();
@@ -87,12 +87,16 @@ export class Queue extends EventTarget {
   }
 
   remove(item) {
-    this.cancel(item);
-    if (item.job) api.remove(item.job);
+    this.#giveUp(item);
     item.release();
     if (item.before) URL.revokeObjectURL(item.before.src);
     this.items.splice(this.items.indexOf(item), 1);
     this.#tell("remove");
+  }
+
+  #giveUp(item) {
+    if (!item.hasEnded) this.cancel(item);
+    else if (item.job) api.remove(item.job);
   }
 
   /** Tell the service that nobody comes back for anything. */
@@ -161,7 +165,6 @@ async function restore(item, signal) {
   const job = await api.send(item.file, item.wishes, signal);
   const size = { width: job.picture.width, height: job.picture.height };
   item.update({ state: "queued", job: job.id, size });
-  if (signal.aborted) return;
   showOther(item, signal);
   const end = await followToEnd(item, signal);
   if (end.kind !== "done") {
@@ -206,8 +209,6 @@ async function note(item, { kind, data }, signal) {
     const isFirst = !item.strips;
     const strips = await drawStrip(item.strips, data);
     if (signal.aborted) return;
-    item.strips = strips;
-    item.drawn = (data.top + data.height) / data.whole;
-    item.dispatchEvent(new Event(isFirst ? "change" : "strip"));
+    if (isFirst) item.update({ strips });
   }
 }
