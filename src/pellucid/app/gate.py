@@ -13,7 +13,8 @@ from pellucid.app.problems import Problem
 
 SLOWEST = 32 * 1024  # bytes a second that a client must send, once its first seconds are over
 OPEN = ("/livez", "/readyz")  # for whoever watches over the service
-SECURITY_HEADERS = {
+HEADERS = {
+    "Cache-Control": "no-cache",  # else a browser may keep some modules of the page over an update
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -49,7 +50,7 @@ class Gate:
             if message["type"] == "http.response.start":
                 has_answered = True
                 fields = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in HEADERS.items():
                     fields.setdefault(name, value)
                 if origin in self._options.allowed_origins:
                     fields["Access-Control-Allow-Origin"] = str(origin)
