@@ -80,11 +80,11 @@ def browser(address):
 
 
 @contextmanager
-def opened(browser, address, token=TOKEN, complaints=None):
+def opened(browser, address, token=TOKEN, complaints=None, **options):
     """The page in a window of its own; whatever it complains of, or asks of others, fails the test."""
     complaints = [] if complaints is None else complaints
     elsewhere = []
-    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
+    with browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options}) as context:
         context.add_init_script(WATCH)
         if token:
             context.add_init_script(f"sessionStorage.setItem('pellucid-token', '{token}')")
@@ -231,6 +231,34 @@ def look_at_the_other_views(page):
     assert after.evaluate("element => getComputedStyle(element).mixBlendMode") == "difference"
     assert page.get_by_text("Difference, 8 times as strong").is_visible()
     page.get_by_role("button", name="Difference").click()
+
+
+def test_fingers_move_the_slider_zoom_and_scroll(browser, address, noisy):
+    with opened(browser, address, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as page:
+        choose(page, ("picture.png", noisy))
+        finished(page)
+        session = page.context.new_cdp_session(page)
+        stage = page.locator("#stage").bounding_box()
+        x, y = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
+
+        def touch(*positions):
+            """Fingers that go from position to position, each [(dx, dy), ...] of the stage's middle, and are lifted."""
+            for number, fingers in enumerate(positions):
+                points = [{"x": x + dx, "y": y + dy, "id": id} for id, (dx, dy) in enumerate(fingers)]
+                kind = "touchMove" if number else "touchStart"
+                session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            return page.get_by_role("slider").get_attribute("aria-valuetext"), page.locator("#zoom").inner_text()
+
+        words, fit = touch([(0, 0)], [(-20, 0)], [(-50, 2)], [(-80, 4)])
+        assert words != "50 % before, 50 % after"
+        scrolled = touch(*([(60, 150 - 20 * step)] for step in range(12)))
+        assert scrolled == (words, fit)
+        expect_soon(lambda: page.evaluate("scrollY") > 100)
+        page.evaluate("scrollTo(0, 0)")
+        pinched, zoom = touch(*([(-30 - step, -30 - step), (30 + step, 30 + step)] for step in range(0, 60, 6)))
+        assert pinched == words
+        assert int(zoom.split()[0]) > 1.5 * int(fit.split()[0])
 
 
 def expect_soon(condition):

@@ -1,6 +1,6 @@
 // The list of pictures: a card for each.
 
-import { find, icon, make } from "/dom.js";
+import { find, icon, make, showProgress } from "/dom.js";
 import { stateWords } from "/words.js";
 
 const list = find("cards");
@@ -23,9 +23,7 @@ export function addCard(item, wants) {
     card.dataset.state = item.state;
     state.textContent = stateWords(item);
     if (item.thumb && thumb.firstChild !== item.thumb) thumb.replaceChildren(item.thumb);
-    progress.hidden = item.hasEnded || item.state === "waiting";
-    if (item.progress) progress.value = item.progress;
-    else progress.removeAttribute("value");
+    showProgress(progress, item);
     const had = card.contains(document.activeElement) && document.activeElement;
     buttons.stop.hidden = item.hasEnded;
     buttons.retry.hidden = !["failed", "cancelled"].includes(item.state);

@@ -207,7 +207,8 @@ export class Viewer {
     stage.addEventListener("pointerdown", (event) => this.#press(event));
     stage.addEventListener("pointermove", (event) => this.#drag(event));
     for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, (event) => this.#release(event));
-    stage.addEventListener("touchmove", (event) => event.touches.length > 1 && event.preventDefault(), { passive: false });
+    const keepStill = (event) => event.touches.length > 1 && event.cancelable && event.preventDefault(); // in a pinch
+    stage.addEventListener("touchmove", keepStill, { passive: false });
     const turn = (event) => {
       if (!event.ctrlKey) return; // the page is scrolled
       event.preventDefault();
@@ -239,9 +240,9 @@ export class Viewer {
     const canSplit = !this.#split.disabled && !this.#isDifference;
     const isNear = Math.abs(point.x - at) <= GRIP;
     if (canSplit && (isNear || !this.#canPan)) {
-      this.#grip = { kind: "split", offset: isNear ? at - point.x : 0, isClick: true };
-      // a finger may be the first of two, or scroll the page
-      if (event.pointerType !== "touch") this.#splitAt(point.x + this.#grip.offset);
+      const isMoving = event.pointerType !== "touch"; // a finger may be the first of two, or scroll the page
+      this.#grip = { kind: "split", from: point, offset: isNear ? at - point.x : 0, isClick: true, isMoving };
+      if (isMoving) this.#splitAt(point.x + this.#grip.offset);
     } else {
       this.#grip = { kind: "pan", from: point, isClick: canSplit };
     }
@@ -252,8 +253,10 @@ export class Viewer {
     if (!last) return;
     const point = this.#pointOf(event);
     this.#pointers.set(event.pointerId, point);
-    if (this.#grip.kind === "split") this.#splitAt(point.x + this.#grip.offset);
-    else if (this.#grip.kind === "pinch") this.#pinchOn();
+    if (this.#grip.kind === "split") {
+      this.#grip.isMoving ||= Math.abs(point.x - this.#grip.from.x) > STILL;
+      if (this.#grip.isMoving) this.#splitAt(point.x + this.#grip.offset);
+    } else if (this.#grip.kind === "pinch") this.#pinchOn();
     else {
       const { from } = this.#grip;
       if (Math.hypot(point.x - from.x, point.y - from.y) > STILL) this.#grip.isClick = false;

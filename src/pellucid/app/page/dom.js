@@ -25,6 +25,13 @@ export function icon(name) {
 /** The element with this id. */
 export const find = (id) => document.getElementById(id);
 
+/** Show in a <progress> how far an item of the queue is; what waits here or has ended has none. */
+export function showProgress(element, item) {
+  element.hidden = item.hasEnded || item.state === "waiting";
+  if (item.progress) element.value = item.progress;
+  else element.removeAttribute("value"); // it goes on, and nobody knows how far it is
+}
+
 /** Let the browser save a blob as a file. */
 export function save(blob, name) {
   const url = URL.createObjectURL(blob);

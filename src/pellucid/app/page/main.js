@@ -4,7 +4,7 @@ import { fetchTasks, setTokenAsker } from "/api.js";
 import { zip } from "/archive.js";
 import { addCard, markCard } from "/cards.js";
 import { Viewer } from "/compare.js";
-import { find, icon, make, save } from "/dom.js";
+import { find, save, showProgress } from "/dom.js";
 import { takeIn } from "/intake.js";
 import { Queue } from "/queue.js";
 import { receiptOf } from "/receipt.js";
@@ -62,10 +62,7 @@ function showSelected() {
   find("viewer-state").textContent = [stateWords(item), leftWords(item)].filter(Boolean).join(", ");
   find("viewer").dataset.state = item.state;
   find("nothing").textContent = nothingWords(item);
-  const progress = find("viewer-progress");
-  progress.hidden = item.hasEnded || item.state === "waiting";
-  if (item.progress) progress.value = item.progress;
-  else progress.removeAttribute("value");
+  showProgress(find("viewer-progress"), item);
   showActions(item);
   showAgain();
   find("receipt").hidden = !item.receipt;
@@ -78,23 +75,13 @@ function nothingWords(item) {
   return item.state === "failed" ? "" : "The picture shows as soon as it is read.";
 }
 
+/** Offer what can be done with the selected picture now. */
 function showActions(item) {
-  const actions = {
-    Stop: () => queue.cancel(item),
-    "Try again": () => queue.restart(item, settings.wishes),
-    Download: () => saveItem(item),
-  };
-  const name = item.state === "done" ? "Download" : item.hasEnded ? "Try again" : "Stop";
-  const place = find("viewer-actions");
-  const button = place.firstChild;
-  if (button?.dataset.does === name && button.item === item) return;
-  const hadFocus = place.contains(document.activeElement);
-  const symbol = { Stop: "stop", "Try again": "retry", Download: "download" }[name];
-  const style = name === "Download" ? "primary" : "";
-  const next = make("button", { type: "button", class: style, "data-does": name, onclick: actions[name] }, icon(symbol), name);
-  next.item = item;
-  place.replaceChildren(next);
-  if (hadFocus) next.focus();
+  const does = item.state === "done" ? "save" : item.hasEnded ? "retry" : "stop";
+  const offered = find(`viewer-${does}`);
+  const hadFocus = find("viewer-actions").contains(document.activeElement);
+  for (const button of find("viewer-actions").children) button.hidden = button !== offered;
+  if (hadFocus) offered.focus();
 }
 
 /** Offer to restore the selected picture otherwise, if the settings are others than it was restored with. */
@@ -192,6 +179,9 @@ async function start() {
     find("where").textContent = `Pictures go to ${location.hostname} and nowhere else.`;
   }
   takeIn(add);
+  find("viewer-stop").addEventListener("click", () => queue.cancel(selected));
+  find("viewer-retry").addEventListener("click", () => queue.restart(selected, settings.wishes));
+  find("viewer-save").addEventListener("click", () => saveItem(selected));
   find("save-all").addEventListener("click", saveAll);
   find("clear").addEventListener("click", clear);
   find("again").addEventListener("click", () => queue.restart(selected, settings.wishes));

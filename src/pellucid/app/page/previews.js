@@ -8,11 +8,12 @@ export async function decode(blob) {
   image.src = URL.createObjectURL(blob);
   try {
     await image.decode();
-    return image;
+    if (image.naturalWidth) return image; // an SVG may have no size
   } catch {
-    URL.revokeObjectURL(image.src);
-    return null;
+    // it is of a format of its own
   }
+  URL.revokeObjectURL(image.src);
+  return null;
 }
 
 /** The middle of an image, small, as a canvas. */

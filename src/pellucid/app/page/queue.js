@@ -123,13 +123,13 @@ export class Queue extends EventTarget {
       await restore(item, signal);
     } catch (problem) {
       if (signal.aborted) return;
-      if (!(problem instanceof api.Problem)) throw problem;
       if (!item.job && problem.retryAfter) {
         item.update({ state: "waiting" });
         this.#pause(problem.retryAfter);
       } else {
         item.update({ state: "failed", problem: problem.message });
       }
+      if (!(problem instanceof api.Problem)) throw problem; // a defect of this page
     } finally {
       this.#underWay.delete(signal);
       this.#fill();
@@ -174,7 +174,7 @@ async function restore(item, signal) {
   const result = await api.fetchResult(item.job, signal);
   const after = (await decode(result.blob)) ?? (await decode(await api.fetchShown(item.job, "after", signal)));
   if (signal.aborted) return;
-  item.update({ state: "done", progress: 1, receipt: end.data.receipt, result, after, strips: null });
+  item.update({ state: "done", progress: 1, receipt: end.data.receipt, result, after, strips: after ? null : item.strips });
 }
 
 /** Have the service show a picture that the browser cannot. */
