@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check clean
+.PHONY: demo serve test check clean
 
 demo: $(STAMP)  ## restore a sample photo: demo/before-after.png
 	$(BIN)/pellucid demo
+
+serve: $(STAMP)  ## open the page at http://127.0.0.1:7860
+	$(BIN)/pellucid serve
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from pellucid import __version__
-from pellucid.cli import ablate, benchmark, degrade, demo, evaluate, export, inspect, models, restore, train
+from pellucid.cli import ablate, benchmark, degrade, demo, evaluate, export, inspect, models, restore, serve, train
 from pellucid.cli.options import in_flags
 from pellucid.cli.printing import printable
 from pellucid.cli.rows import Verb
@@ -40,6 +40,8 @@ app.command("degrade", cls=degrade.DegradeCommand)(degrade.degrade)
 app.command("evaluate")(evaluate.evaluate)
 app.command("ablate")(ablate.ablate)
 app.command("export")(export.export)
+app.command("serve")(serve.serve)
+app.command("health")(serve.health)
 
 
 def _print_version(wanted: bool) -> None:

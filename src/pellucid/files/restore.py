@@ -5,6 +5,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, islice
+from typing import Any
+
+from numpy.typing import NDArray
 
 from pellucid.atomic import sweep
 from pellucid.errors import ImageError
@@ -15,6 +18,7 @@ from pellucid.files.plan import Job, Plan, check_saving, plan_files
 from pellucid.files.results import FileResult
 from pellucid.files.run import OnStart, Run, Work, open_read
 from pellucid.imaging import Frame, Photo, Picture
+from pellucid.imaging.rows import Streamed
 from pellucid.inference.guard import TileWatch
 from pellucid.inference.restorer import Restorer
 from pellucid.inference.shown import Shown
@@ -23,6 +27,8 @@ from pellucid.inference.tiled import OnTile
 LOOKS = 16  # frames or pictures that several are judged by together, evenly spread
 
 OnPlan = Callable[[Plan], None]
+OnRows = Callable[[Frame, int, NDArray[Any]], None]
+"""Is told of the rows of a restored frame, (h, W, bands) and the number of the first, as they are made."""
 
 
 def restore_files(
@@ -34,6 +40,7 @@ def restore_files(
     on_plan: OnPlan | None = None,
     on_start: OnStart | None = None,
     on_tile: OnTile | None = None,
+    on_rows: OnRows | None = None,
 ) -> Iterator[FileResult]:
     """Restore files and folders one by one; a file that fails is reported and the others go on.
 
@@ -44,6 +51,7 @@ def restore_files(
         on_plan: called once, with what will be done.
         on_start: called with each job and what was read, before the work on it.
         on_tile: called with the number of pixels finished, as they are.
+        on_rows: called with rows of the results, as they are written.
 
     Yields:
         One result for each input that named no file, then one for each file.
@@ -78,13 +86,28 @@ def restore_files(
 
         def restored(frame: Frame) -> Frame:
             watches.append(TileWatch() if share is None else TileWatch(share=share))
-            return restorer.restore_frame(frame, share=share, on_tile=advance, watch=watches[-1])
+            made = restorer.restore_frame(frame, share=share, on_tile=advance, watch=watches[-1])
+            return made if on_rows is None else _told(made, on_rows)
 
         return picture.mapped(restored), watches
 
     return process_files(
         inputs, output, work, recipe=recipe_of(restorer), options=options, on_plan=planned, on_start=on_start
     )
+
+
+def _told(frame: Frame, on_rows: OnRows) -> Frame:
+    """The same frame, whose rows are told of as they are asked for."""
+
+    def rows() -> Iterator[NDArray[Any]]:
+        top = 0
+        for strip in frame.strips():
+            on_rows(frame, top, strip)
+            yield strip
+            top += len(strip)
+
+    height, width, bands = frame.samples.shape
+    return frame.with_samples(Streamed((height, width, bands), frame.dtype, rows))
 
 
 def _looks(jobs: Sequence[Job], options: FileOptions) -> Iterator[Frame]:
