@@ -16,7 +16,7 @@ from starlette.testclient import TestClient  # noqa: E402
 
 from pellucid import Restorer, load_network, restore_files  # noqa: E402
 from pellucid.app.options import ServiceOptions  # noqa: E402
-from pellucid.app.service import create_app  # noqa: E402
+from pellucid.app.routes import create_app  # noqa: E402
 from pellucid.zoo import find_model  # noqa: E402
 
 MOST = 1.0  # megapixels

@@ -8,7 +8,7 @@ from types import FrameType
 import uvicorn
 
 from pellucid.app.options import ServiceOptions
-from pellucid.app.service import create_app
+from pellucid.app.routes import create_app
 from pellucid.errors import ConfigError
 
 
