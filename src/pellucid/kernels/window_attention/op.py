@@ -93,19 +93,11 @@ def add(
     out = dispatch.result_for(x, into)
     shape = (batch, height, width, windows.heads, head_dim, windows.window, windows.shift)
     project_out, project_out_bias = dispatch.weights_of(project)
-    _add(
-        shape=shape,
-        mixture=mixture.float().contiguous(),
-        squared=squared,
-        **dispatch.weights_of_norm(norm),
-        x=x,
-        project_in=weights,
-        project_in_bias=biases,
-        bias=bias.float().contiguous(),
-        project_out=project_out,
-        project_out_bias=project_out_bias,
-        out=out,
-    )
+    layers = {"project_in": weights, "project_in_bias": biases}
+    layers |= {"project_out": project_out, "project_out_bias": project_out_bias}
+    bias, mixture = bias.float().contiguous(), mixture.float().contiguous()
+    norms = dispatch.weights_of_norm(norm)
+    _add(shape=shape, mixture=mixture, squared=squared, **norms, x=x, **layers, bias=bias, out=out)
     return out
 
 
