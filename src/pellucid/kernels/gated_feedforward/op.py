@@ -47,7 +47,6 @@ def add(
     Args:
         x: (B, C, H, W), float32 or bfloat16; all but the linear layers' products (``dispatch.numbers``) is done in
             float32.
-        norm: over channels.
         expand, project: 1×1 convolutions, C → 2E and E → C, with biases or without.
         depthwise: 3×3, of E channels; of 2E for ``gated-depthwise``.
         gate: which.
