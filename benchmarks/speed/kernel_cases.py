@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from einops import rearrange
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from pellucid.blocks.window import border_mask, pad_to_windows
 from pellucid.kernels import depthwise_gate, layer_norm, window_attention
+from pellucid.kernels.depthwise_gate.reference import GATES
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -54,12 +56,12 @@ def cases(dtype: torch.dtype, *, tiny: bool) -> Iterator[Case]:
             (image(3 * dim, there, dtype), weights(heads, 1, 1)),
             4 * there**2 * dim * dim / heads,
         )
-    for kind, hidden in (("feature-refinement", 128), ("gated-depthwise", 127), ("linear", 192)):
+    for kind, hidden in zip(GATES, (128, 127, 192), strict=True):
         hidden = 16 if tiny else hidden
         count = hidden * 2 if kind == "gated-depthwise" else hidden
         yield Case(
             f"gate, {kind}",
-            lambda x, w, b, g=kind: depthwise_gate.gate(x, w, b, g),
+            partial(depthwise_gate.gate, kind=kind),
             lambda x, w, b, g=kind: textbook_gate(x, w, b, g),
             (image(2 * hidden, side, dtype), weights(count, 1, 3, 3), weights(count)),
             0.0,

@@ -274,15 +274,16 @@ class TestGatedFeedForward:
 
     def test_what_does_not_fit_is_refused(self) -> None:
         block, norm, x = GDFN(24, 30), LayerNorm(24), image(16, (4, 4))
+        assert isinstance(block.depthwise, nn.Conv2d)
         with pytest.raises(ValueError, match="fit"):
             gated_feedforward.add(x, norm, block.expand, block.depthwise, block.project, gate="gated-depthwise")
         with pytest.raises(ValueError, match="fit"):
             depthwise_gate.gate(x, block.depthwise.weight, None, block.gate)
 
     def test_gradients_that_no_kernel_has_are_refused(self) -> None:
-        block, x = GDFN(8, 16), image(32, (4, 4))
-        assert not depthwise_gate.applies(x, block.depthwise.weight, block.gate)
-        y = depthwise_gate.gate(x, block.depthwise.weight, None, block.gate)
+        x, weight = image(32, (4, 4)), torch.ones(32, 1, 3, 3, requires_grad=True)
+        assert not depthwise_gate.applies(x, weight, "gated-depthwise")
+        y = depthwise_gate.gate(x, weight, None, "gated-depthwise")
         with pytest.raises(NotImplementedError, match="no backward pass on CPUs"):
             y.sum().backward()
 

@@ -142,8 +142,8 @@ class FRFN(_Gated):
 
     def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
         """As the others do, and in training."""
-        trains = self.partial is not None and norm.bias is not None and training.applies(x, self.expand)
-        if trains and isinstance(self.depthwise, nn.Conv2d):
+        trains = norm.bias is not None and training.applies(x, self.expand)
+        if trains and self.partial is not None and isinstance(self.depthwise, nn.Conv2d):
             return training.add(x, norm, self.expand, self.depthwise, self.project, self.partial.weight)
         return super().added_to(x, norm, memory)
 
