@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from benchmarks.machine import described
 from benchmarks.speed.kernel_cases import DEVICE, cases, error
 from benchmarks.speed.networks import load
-from pellucid.kernels import dispatch, feature_gate, layer_norm, window_attention
+from pellucid.kernels import depthwise_gate, dispatch, layer_norm, window_attention
 
 INTERPRETING = not torch.cuda.is_available()
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2}  # of the largest value
@@ -215,7 +215,7 @@ def main() -> int:
     if not INTERPRETING:
         result["trials"] = {
             f"{name} {short(dtype)}": dispatch.works_on_gpu(name, dtype, torch.device("cuda", 0))
-            for name in (window_attention.SOURCE, feature_gate.SOURCE, layer_norm.SOURCE, "channel_attention")
+            for name in (window_attention.SOURCE, depthwise_gate.SOURCE, layer_norm.SOURCE, "channel_attention")
             for dtype in TOLERANCE
         }
         print("; ".join(f"{name}: {'runs' if runs else 'DOES NOT RUN'}" for name, runs in result["trials"].items()))

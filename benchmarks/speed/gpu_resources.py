@@ -70,10 +70,10 @@ def cases(dtype: torch.dtype) -> list[tuple[str, Any, dict[str, Any]]]:
         stride = {"STRIDE": 3 * dim}
         found.append((f"MDTA, {dim}, values", channel_attention._mix, constants | stride | {"TRANSPOSED": False}))
         found.append((f"MDTA, {dim}, backward", channel_attention._products_backward, constants | stride))
-    for name, gate in (("FRFN", depthwise_gate.FRFN), ("GDFN", depthwise_gate.GDFN)):
-        cut = {"HIDDEN": 128, "BEFORE": gate.before, "ACROSS": 8, "WIDTH": 64, "TAPS": 9, "num_warps": 4}
-        kind = cut | {"AFTER": gate.after, "BOTH": gate.both, "ROWS": depthwise_gate.FORWARD_ROWS}
-        last = cut | {"CONVOLVED": 256 if gate.both else 128, "ROWS": depthwise_gate.BACKWARD_ROWS}
+    for name, flags in zip(("FRFN", "GDFN"), depthwise_gate.FLAGS, strict=False):
+        cut = {"HIDDEN": 128, "BEFORE": flags["BEFORE"], "ACROSS": 8, "WIDTH": 64, "TAPS": 9, "num_warps": 4}
+        kind = cut | flags | {"ROWS": depthwise_gate.FORWARD_ROWS}
+        last = cut | {"CONVOLVED": 256 if flags["BOTH"] else 128, "ROWS": depthwise_gate.BACKWARD_ROWS}
         found.append((f"gate of {name}", depthwise_gate._forward, kind | {"BACKWARD": False}))
         found.append((f"gate of {name}, backward", depthwise_gate._forward, kind | {"BACKWARD": True}))
         found.append((f"gate of {name}, backward, transpose", depthwise_gate._backward, last))

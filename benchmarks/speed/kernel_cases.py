@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from einops import rearrange
@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pellucid.blocks.window import border_mask, pad_to_windows
-from pellucid.kernels import layer_norm, window_attention
+from pellucid.kernels import depthwise_gate, layer_norm, window_attention
+from pellucid.kernels.depthwise_gate.reference import GATES
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -33,7 +34,6 @@ class Case:
 def cases(dtype: torch.dtype, *, tiny: bool) -> Iterator[Case]:
     """All kernels at the sizes of networks: AST's finest and a coarse stage, Restormer's and ASTv2's."""
     from pellucid.kernels.channel_attention import triton as channel_attention
-    from pellucid.kernels.depthwise_gate import triton as depthwise_gate
 
     side = 13 if tiny else 512
     for dim, heads, shift in ((16, 1, 4),) if tiny else ((64, 2, 4), (256, 8, 0)):
@@ -56,13 +56,13 @@ def cases(dtype: torch.dtype, *, tiny: bool) -> Iterator[Case]:
             (image(3 * dim, there, dtype), weights(heads, 1, 1)),
             4 * there**2 * dim * dim / heads,
         )
-    for kind, hidden in (("FRFN", 128), ("GDFN", 127), ("GROUPED_FRFN", 192)):
-        gate, hidden = getattr(depthwise_gate, kind), 16 if tiny else hidden
-        count = hidden * 2 if gate.both else hidden
+    for kind, hidden in zip(GATES, (128, 127, 192), strict=True):
+        hidden = 16 if tiny else hidden
+        count = hidden * 2 if kind == "gated-depthwise" else hidden
         yield Case(
-            f"gate of {kind}",
-            lambda x, w, b, g=gate: depthwise_gate.gate(x, w, b, g),
-            lambda x, w, b, g=gate: textbook_gate(x, w, b, g),
+            f"gate, {kind}",
+            partial(depthwise_gate.gate, kind=kind),
+            lambda x, w, b, g=kind: textbook_gate(x, w, b, g),
             (image(2 * hidden, side, dtype), weights(count, 1, 3, 3), weights(count)),
             0.0,
         )
@@ -115,16 +115,16 @@ def textbook_channels(qkv: Tensor, temperature: Tensor, heads: int) -> Tensor:
     return rearrange(logits.softmax(-1) @ v, "b h c (y x) -> b (h c) y x", y=height)
 
 
-def textbook_gate(x: Tensor, weight: Tensor, bias: Tensor, kind: Any) -> Tensor:
-    if kind.before:
+def textbook_gate(x: Tensor, weight: Tensor, bias: Tensor, kind: str) -> Tensor:
+    if kind == "feature-refinement":
         x = F.gelu(x)
     weight, bias = weight.to(x.dtype), bias.to(x.dtype)
-    if kind.both:
+    if kind == "gated-depthwise":
         gate, value = F.conv2d(x, weight, bias, padding=1, groups=len(weight)).chunk(2, 1)
     else:
         gate, value = x.chunk(2, 1)
         gate = F.conv2d(gate, weight, bias, padding=1, groups=len(weight))
-    return (F.gelu(gate) if kind.after else gate) * value
+    return (gate if kind == "linear" else F.gelu(gate)) * value
 
 
 def outcomes(function: Callable[..., Tensor], tensors: tuple[Tensor, ...]) -> list[Tensor]:

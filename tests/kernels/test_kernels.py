@@ -19,7 +19,6 @@ from pellucid.kernels import (
     depthwise_gate,
     dispatch,
     entry,
-    feature_gate,
     gated_feedforward,
     layer_norm,
     window_attention,
@@ -175,20 +174,20 @@ class TestLayerNorm:
 
 
 @pytest.mark.usefixtures("threads")
-class TestFeatureGate:
+class TestGate:
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("hidden", [16, 21])
     def test_any_size(self, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], hidden: int) -> None:
-        compare(monkeypatch, lively(FRFN(8, hidden)), "feature_gate", image(8, size))
+        compare(monkeypatch, lively(FRFN(8, hidden)), "depthwise_gate", image(8, size))
 
     def test_bfloat16(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        compare(monkeypatch, FRFN(16, 32), "feature_gate", image(16, (13, 17), torch.bfloat16))
+        compare(monkeypatch, FRFN(16, 32), "depthwise_gate", image(16, (13, 17), torch.bfloat16))
 
     def test_gelu_is_exact_far_out(self) -> None:
         x = torch.cat([torch.linspace(-12, 12, 4001), torch.tensor([-1e4, 1e4, 0.0])])
         centre = torch.zeros(1, 1, 3, 3)
         expanded = torch.stack([torch.full_like(x, 40.0), x])[None, :, None]
-        got = feature_gate.gate(expanded, centre, torch.full((1,), 40.0))[0, 0, 0] / 40
+        got = depthwise_gate.gate(expanded, centre, torch.full((1,), 40.0), "feature-refinement")[0, 0, 0] / 40
         wanted = nn.functional.gelu(x.double())
         assert (got - wanted).abs().le(7e-7 * x.abs().clamp_min(1)).all()
 
@@ -200,7 +199,7 @@ class TestFeatureGate:
 
     def test_what_does_not_fit_is_refused(self) -> None:
         with pytest.raises(ValueError, match="fit"):
-            feature_gate.gate(torch.ones(1, 6, 4, 4), torch.ones(2, 1, 3, 3), torch.ones(2))
+            depthwise_gate.gate(torch.ones(1, 6, 4, 4), torch.ones(2, 1, 3, 3), torch.ones(2), "feature-refinement")
 
 
 NORMS: list[type[nn.Module]] = [LayerNorm, BiasFreeLayerNorm]
@@ -275,10 +274,18 @@ class TestGatedFeedForward:
 
     def test_what_does_not_fit_is_refused(self) -> None:
         block, norm, x = GDFN(24, 30), LayerNorm(24), image(16, (4, 4))
+        assert isinstance(block.depthwise, nn.Conv2d)
         with pytest.raises(ValueError, match="fit"):
             gated_feedforward.add(x, norm, block.expand, block.depthwise, block.project, gate="gated-depthwise")
         with pytest.raises(ValueError, match="fit"):
-            depthwise_gate.gate(x, block.depthwise.weight, None)
+            depthwise_gate.gate(x, block.depthwise.weight, None, block.gate)
+
+    def test_gradients_that_no_kernel_has_are_refused(self) -> None:
+        x, weight = image(32, (4, 4)), torch.ones(32, 1, 3, 3, requires_grad=True)
+        assert not depthwise_gate.applies(x, weight, "gated-depthwise")
+        y = depthwise_gate.gate(x, weight, None, "gated-depthwise")
+        with pytest.raises(NotImplementedError, match="no backward pass on CPUs"):
+            y.sum().backward()
 
 
 def with_attention(attention: nn.Module, dim: int, norm: type[nn.Module] = LayerNorm) -> TransformerBlock:

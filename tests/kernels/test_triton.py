@@ -20,8 +20,8 @@ if importlib.util.find_spec("triton") is None:
     pytest.skip("Triton is not installed (it is for Linux only)", allow_module_level=True)
 
 from pellucid.kernels.channel_attention import triton as channel_attention
+from pellucid.kernels.depthwise_gate import gate
 from pellucid.kernels.depthwise_gate import triton as depthwise_gate
-from pellucid.kernels.feature_gate import triton as feature_gate
 from pellucid.kernels.layer_norm import triton as gpu_layer_norm
 from pellucid.kernels.window_attention import triton as window_attention
 
@@ -140,28 +140,14 @@ class TestDepthwiseGate:
     @pytest.mark.parametrize("bias", [False, True])
     @pytest.mark.parametrize("size", [(7, 3), (2, 11)])
     def test_gdfn(self, size: tuple[int, int], bias: bool) -> None:
-        block = GDFN(8, 21, bias=bias)
-
-        def fused(x: Tensor) -> Tensor:
-            depthwise = block.depthwise
-            return block.project(
-                depthwise_gate.gate(block.expand(x), depthwise.weight, depthwise.bias, depthwise_gate.GDFN)
-            )
-
-        compare(lively(block), image(8, size), fused)
+        compare(lively(GDFN(8, 21, bias=bias)), image(8, size))
 
     def test_grouped_frfn(self) -> None:
-        block = GroupedFRFN(24, 33)
-
-        def fused(x: Tensor) -> Tensor:
-            expanded, kind = block.expand(block._refine(x)), depthwise_gate.GROUPED_FRFN
-            return block.project(depthwise_gate.gate(expanded, block.depthwise.weight, block.depthwise.bias, kind))
-
-        compare(lively(block), image(24, (5, 7)), fused)
+        compare(lively(GroupedFRFN(24, 33)), image(24, (5, 7)))
 
     def test_what_does_not_fit_is_refused(self) -> None:
         with pytest.raises(ValueError, match="fit"):
-            depthwise_gate.gate(torch.ones(1, 6, 4, 4), torch.ones(3, 1, 3, 3), None, depthwise_gate.GDFN)
+            gate(torch.ones(1, 6, 4, 4), torch.ones(3, 1, 3, 3), None, "gated-depthwise")
 
 
 class TestChannelAttention:
@@ -211,16 +197,17 @@ class TestChannelAttention:
     ("block", "module", "function"),
     [
         (TransposedAttention(8, 2, Softmax()), channel_attention, "attend"),
-        (GDFN(6, 5), depthwise_gate, "gate"),
-        (GroupedFRFN(24, 5), depthwise_gate, "gate"),
+        (FRFN(8, 5), depthwise_gate, "forward"),
+        (GDFN(8, 5), depthwise_gate, "forward"),
+        (GroupedFRFN(24, 5), depthwise_gate, "forward"),
     ],
-    ids=["TransposedAttention", "GDFN", "GroupedFRFN"],
+    ids=["TransposedAttention", "FRFN", "GDFN", "GroupedFRFN"],
 )
 def test_blocks_call_them(monkeypatch: pytest.MonkeyPatch, block: nn.Module, module: object, function: str) -> None:
     called: list[str] = []
     kernel = getattr(module, function)
-    monkeypatch.setattr(module, function, lambda *given: called.append(function) or kernel(*given))
-    channels = 24 if isinstance(block, GroupedFRFN) else 6 if isinstance(block, GDFN) else 8
+    monkeypatch.setattr(module, function, lambda *a, **k: called.append(function) or kernel(*a, **k))
+    channels = 24 if isinstance(block, GroupedFRFN) else 8
     compare(lively(block), image(channels, (5, 7)))
     assert called == [function], "once, and not for the float64 that it is compared with"
 
@@ -232,7 +219,7 @@ class TestWhereTheyApply:
         dispatch.works_on_gpu.cache_clear()
         monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
 
-    @pytest.mark.parametrize("module", [window_attention, gpu_layer_norm, feature_gate, channel_attention])
+    @pytest.mark.parametrize("module", [window_attention, gpu_layer_norm, depthwise_gate, channel_attention])
     def test_each_can_be_tried(self, module: object) -> None:
         name = module.__name__.split(".")[-2]
         assert dispatch.works_on_gpu(name, torch.float32, torch.device("cpu"))

@@ -39,7 +39,6 @@ def evaluate_folders(
     metrics: Sequence[str] = ("psnr", "ssim"),
     crop: bool = False,
     pristine: Path | None = None,
-    on_image: Callable[[], None] | None = None,
 ) -> list[EvaluationRow]:
     """Score each picture of a folder against its target in another, matched by name as ``find_pairs`` does.
 
@@ -49,7 +48,6 @@ def evaluate_folders(
         metrics: of ``METRICS``; NIQE looks at predictions alone.
         crop: where sizes differ, compare the width and height that both have, from the top left.
         pristine: the file of the model that "niqe" needs.
-        on_image: called after each picture.
 
     Returns:
         A row for each pair, in the order of names.
@@ -69,8 +67,6 @@ def evaluate_folders(
             rows.append(EvaluationRow(name=name, scores={metric: score(a, b) for metric, score in scorers.items()}))
         except ImageError as error:
             raise ImageError(f"{prediction} against {target}: {error}") from None
-        if on_image:
-            on_image()
     return rows
 
 

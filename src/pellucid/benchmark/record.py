@@ -52,7 +52,7 @@ class Record:
         with self._path.open("a+b") as file:
             lines = [asdict(score)] if file.tell() else [{"settings": self._settings}, asdict(score)]
             # a killed run may have left half a line
-            separator = "" if _ends_well(self._path) else "\n"
+            separator = "" if self._path.read_bytes()[-1:] in (b"", b"\n") else "\n"
             file.write((separator + "".join(json.dumps(line) + "\n" for line in lines)).encode())
         self._known[score.image, score.digest] = score
 
@@ -61,10 +61,6 @@ class Record:
             return []
         lines = (_parsed(line) for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines())
         return [Score(**line) for line in lines if "image" in line]
-
-
-def _ends_well(path: Path) -> bool:
-    return path.read_bytes()[-1:] in (b"", b"\n")
 
 
 def _parsed(line: str) -> dict[str, Any]:

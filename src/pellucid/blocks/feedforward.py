@@ -11,9 +11,8 @@ from torch.nn import functional as F
 from pellucid.blocks.convolution import Pointwise
 from pellucid.blocks.memory import Memory
 from pellucid.blocks.norm import Norm
-from pellucid.kernels import depthwise_gate, feature_gate, gated_feedforward
-from pellucid.kernels.depthwise_gate import reference as depthwise_reference
-from pellucid.kernels.feature_gate import reference as feature_reference
+from pellucid.kernels import depthwise_gate, gated_feedforward
+from pellucid.kernels.depthwise_gate import Gate, reference
 from pellucid.kernels.gated_feedforward import training
 
 
@@ -66,12 +65,48 @@ class DFN(nn.Module):
         return self.project(F.gelu(self.depthwise(self.expand(x))))
 
 
-class GDFN(nn.Module):
+class _Gated(nn.Module):
+    """What the networks with a gate share: all that follows ``expand``, and one kernel for everything.
+
+    Attributes:
+        gate: which.
+        expand, depthwise, project: the layers, with the gate between the last two.
+    """
+
+    kernel = depthwise_gate
+    fused = gated_feedforward
+    gate: Gate
+    expand: Pointwise
+    depthwise: nn.Module
+    project: Pointwise
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.expand(self.refine(x))
+        if isinstance(self.depthwise, nn.Conv2d) and self.kernel.applies(x, self.depthwise.weight, self.gate):
+            return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias, self.gate))
+        return self.project(reference.gate(x, self.depthwise, self.gate))
+
+    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
+        """See ``memory.Fusible``; never overwrites x, whose rows are read again for those below."""
+        if not isinstance(self.depthwise, nn.Conv2d) or not self.fused.applies(x, self.expand):
+            return None
+        layers = self.expand, self.depthwise, self.project
+        return self.fused.add(x, norm, *layers, gate=self.gate, refine=self.filters(), into=memory.like(x))
+
+    def refine(self, x: Tensor) -> Tensor:
+        """What a convolution makes of an image (B, C, H, W) before it is expanded: nothing."""
+        return x
+
+    def filters(self) -> Tensor | None:
+        """That convolution's weights, as ``gated_feedforward.add`` takes them."""
+        return None
+
+
+class GDFN(_Gated):
     """Gated depthwise: one half, through GELU, gates the other (Restormer §3.2)."""
 
     reach = 1  # pixels: see ``memory.Local``
-    kernel = depthwise_gate
-    fused = gated_feedforward
+    gate = "gated-depthwise"
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
         super().__init__()
@@ -79,21 +114,8 @@ class GDFN(nn.Module):
         self.depthwise = _depthwise(2 * hidden, bias=bias)
         self.project = Pointwise(hidden, dim, bias=bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.expand(x)
-        if self.kernel.applies(x, self.depthwise.weight):
-            return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias))
-        return self.project(depthwise_reference.gate(x, self.depthwise))
 
-    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
-        """See ``memory.Fusible``; never overwrites x, whose rows are read again for those below."""
-        if not self.fused.applies(x, self.expand):
-            return None
-        layers = self.expand, self.depthwise, self.project
-        return self.fused.add(x, norm, *layers, gate="gated-depthwise", into=memory.like(x))
-
-
-class FRFN(nn.Module):
+class FRFN(_Gated):
     """Feature refinement: a partial convolution finds what matters, a gate drops the rest (AST §3.3).
 
     The published weights, which this follows, differ from the paper's text: the depthwise convolution
@@ -105,8 +127,7 @@ class FRFN(nn.Module):
     """
 
     reach = 2  # pixels: see ``memory.Local``
-    kernel = feature_gate
-    fused = gated_feedforward
+    gate = "feature-refinement"
 
     def __init__(self, dim: int, hidden: int, *, partial: bool = True, depthwise: bool = True) -> None:
         super().__init__()
@@ -119,34 +140,25 @@ class FRFN(nn.Module):
         self.depthwise = _depthwise(hidden) if depthwise else nn.Identity()
         self.project = Pointwise(hidden, dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.partial is not None:
-            x = torch.cat([self.partial(x[:, : self.partial_dim]), x[:, self.partial_dim :]], dim=1)
-        x = self.expand(x)
-        if isinstance(self.depthwise, nn.Conv2d) and self.depthwise.bias is not None and self.kernel.applies(x):
-            return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias))
-        return self.project(feature_reference.gate(x, self.depthwise))
-
     def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
-        """See ``memory.Fusible``; never overwrites x, whose rows are read again for those below."""
-        if not isinstance(self.depthwise, nn.Conv2d):
-            return None
-        layers = self.expand, self.depthwise, self.project
-        if self.partial is not None and norm.bias is not None and training.applies(x, self.expand):
-            return training.add(x, norm, *layers, self.partial.weight)
-        if not self.fused.applies(x, self.expand):
-            return None
-        return self.fused.add(
-            x,
-            norm,
-            *layers,
-            gate="feature-refinement",
-            refine=None if self.partial is None else self.partial.weight,
-            into=memory.like(x),
-        )
+        """As the others do, and in training."""
+        trains = norm.bias is not None and training.applies(x, self.expand)
+        if trains and self.partial is not None and isinstance(self.depthwise, nn.Conv2d):
+            return training.add(x, norm, self.expand, self.depthwise, self.project, self.partial.weight)
+        return super().added_to(x, norm, memory)
+
+    def refine(self, x: Tensor) -> Tensor:
+        """Convolve the first quarter of the channels."""
+        if self.partial is None:
+            return x
+        return torch.cat([self.partial(x[:, : self.partial_dim]), x[:, self.partial_dim :]], dim=1)
+
+    def filters(self) -> Tensor | None:
+        """Of ``refine``: (C/4, C/4, 3, 3)."""
+        return None if self.partial is None else self.partial.weight
 
 
-class GroupedFRFN(nn.Module):
+class GroupedFRFN(_Gated):
     """ASTv2's feature refinement: every channel group is refined in part, by shared filters.
 
     Channels form 12 consecutive groups; the first half of each passes a depthwise convolution whose
@@ -154,8 +166,7 @@ class GroupedFRFN(nn.Module):
     """
 
     reach = 2  # pixels: see ``memory.Local``
-    kernel = depthwise_gate
-    fused = gated_feedforward
+    gate = "linear"
     GROUPS = 12
 
     def __init__(self, dim: int, hidden: int, *, bias: bool = False) -> None:
@@ -166,28 +177,16 @@ class GroupedFRFN(nn.Module):
         self.depthwise = _depthwise(hidden, bias=bias)
         self.project = Pointwise(hidden, dim, bias=bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.expand(self._refine(x))
-        if self.kernel.applies(x, self.depthwise.weight):
-            return self.project(self.kernel.gate(x, self.depthwise.weight, self.depthwise.bias))
-        return self.project(depthwise_reference.gate(x, self.depthwise))
-
-    def added_to(self, x: Tensor, norm: Norm, memory: Memory) -> Tensor | None:
-        """See ``memory.Fusible``; never overwrites x, whose rows are read again for those below."""
-        if not self.fused.applies(x, self.expand):
-            return None
-        layers = self.expand, self.depthwise, self.project
-        return self.fused.add(x, norm, *layers, gate="linear", refine=self._filters(), into=memory.like(x))
-
-    def _refine(self, x: Tensor) -> Tensor:
+    def refine(self, x: Tensor) -> Tensor:
+        """Convolve the first half of each group."""
         groups = rearrange(x, "b (g c) y x -> (b g) c y x", g=self.GROUPS)
         refined = self.partial(groups[:, : self.partial_dim])
         groups = torch.cat([refined, groups[:, self.partial_dim :]], dim=1)
         x = rearrange(groups, "(b g) c y x -> b (g c) y x", g=self.GROUPS)
         return x.contiguous(memory_format=torch.channels_last)
 
-    def _filters(self) -> Tensor:
-        """``_refine`` as one depthwise convolution, (C, 1, 3, 3): half of each group's filters change nothing."""
+    def filters(self) -> Tensor | None:
+        """``refine`` as one depthwise convolution, (C, 1, 3, 3): half of each group's filters change nothing."""
         unchanged = torch.zeros_like(self.partial.weight)
         unchanged[:, :, 1, 1] = 1
         return torch.cat([self.partial.weight, unchanged]).repeat(self.GROUPS, 1, 1, 1)

@@ -27,10 +27,6 @@ def _pixels(megapixels: float) -> int:
     return round(megapixels * 1e6)
 
 
-def _megapixels(pixels: int) -> float:
-    return pixels / 1e6
-
-
 def _colour(name: str) -> tuple[int, int, int]:
     """Red, green and blue of a colour as CSS names it."""
     from PIL import ImageColor
@@ -48,10 +44,6 @@ def _keeps_date(date: str) -> bool:
     return date == "keep"
 
 
-def _date(keeps: bool) -> str:
-    return "keep" if keeps else "now"
-
-
 KEPT = "Give pictures back as they are where nothing is found to mend; change them less where unsure."
 RESTORING = Table(
     "RestoreOptions",
@@ -65,8 +57,10 @@ RESTORING = Table(
     ),
 )
 OVERWRITE = Row("existing", bool, "Replace outputs that exist.", ("--overwrite",), sets="overwrite")
+LARGER = "Refuse larger pictures, before decoding."
 AGAIN = "As --skip-existing, but make outputs again that are damaged or do not fit."
 FINE = "1 to 100, of JPEG, WebP, AVIF and HEIC. Default: fine enough to keep what restoring gains."
+DATED = "Of the results: keep, as their input, or now."
 BELOW = "Colour below transparent parts where a format has none: a name, or '#rrggbb'."
 FILES = Table(
     "FileOptions",
@@ -77,16 +71,14 @@ FILES = Table(
         OVERWRITE,
         Row("existing", bool, "Pass over inputs whose outputs exist.", ("--skip-existing",), sets="skip"),
         Row("existing", bool, AGAIN, ("--resume",), sets="resume"),
-        Row(
-            "max_pixels", float, "Refuse larger pictures, before decoding.", ("--max-megapixels",), _pixels, _megapixels
-        ),
+        Row("max_pixels", float, LARGER, ("--max-megapixels",), _pixels, lambda pixels: pixels / 1e6),
         Row("timeout", float, "Seconds for each picture; 0 is no limit."),
         Row("saving.quality", int, FINE),
         Row("saving.compression", str, "Of TIFF: none, deflate, zstd or lzw; of WebP, AVIF and HEIC: lossless."),
         Row("saving.background", str, BELOW, value=_colour, typed=lambda colour: "#{:02x}{:02x}{:02x}".format(*colour)),
         Row("white", float, "The sample that means white, where the file does not say: 1023 for 10 bits in 16."),
         Row("no_data", float, "The sample that means that nothing is known there, such as -9999."),
-        Row("keep_date", str, "Of the results: keep, as their input, or now.", ("--date",), _keeps_date, _date),
+        Row("keep_date", str, DATED, ("--date",), _keeps_date, lambda keeps: "keep" if keeps else "now"),
     ),
 )
 Restoring = Annotated["RestoreOptions", RESTORING]

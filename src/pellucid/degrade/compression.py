@@ -59,12 +59,8 @@ class Jpeg:
         Raises:
             ImageError: a side is beyond what the format can hold.
         """
-        return torch.stack(
-            [
-                _through(one, "JPEG", quality=p.quality, subsampling=p.subsampling)
-                for one, p in zip(image, params, strict=True)
-            ]
-        )
+        files = zip(image, params, strict=True)
+        return torch.stack([_through(one, "JPEG", quality=p.quality, subsampling=p.subsampling) for one, p in files])
 
 
 def filed(image: Tensor, files: Sequence[JpegParams | None]) -> Tensor:
@@ -184,9 +180,8 @@ class WebP:
             ImageError: a side is beyond what the format can hold.
         """
         # Method 1 of 0-6 searches least but still predicts blocks; more of it costs time and changes the look little.
-        return torch.stack(
-            [_through(one, "WEBP", quality=p.quality, method=1) for one, p in zip(image, params, strict=True)]
-        )
+        files = zip(image, params, strict=True)
+        return torch.stack([_through(one, "WEBP", quality=p.quality, method=1) for one, p in files])
 
 
 def _through(image: Tensor, codec: str, **options: Any) -> Tensor:

@@ -120,3 +120,17 @@ def require(condition: bool, message: str) -> None:
     """Raise ModelError unless the condition of a config holds."""
     if not condition:
         raise ModelError(message)
+
+
+def check_levels(config: Any, levels: int) -> None:
+    """Make tuples of a config's blocks and heads of levels, each twice as wide as the one before, and check them."""
+    for name in ("num_blocks", "num_heads"):
+        object.__setattr__(config, name, tuple(getattr(config, name)))
+    blocks, heads = config.num_blocks, config.num_heads
+    require(len(blocks) == levels and min(blocks) >= 1, f"num_blocks must be {levels} counts ≥ 1: {blocks}")
+    require(config.num_refinement_blocks >= 1, "num_refinement_blocks must be at least 1")
+    require(len(heads) == levels, f"num_heads must list {levels} levels: {heads}")
+    require(config.ffn_expansion * config.dim >= 1, f"ffn_expansion is too small: {config.ffn_expansion}")
+    for level, count in enumerate(heads):
+        width = config.dim * 2**level
+        require(count >= 1 and width % count == 0, f"{count} heads do not divide a width of {width}")

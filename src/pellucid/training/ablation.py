@@ -156,7 +156,7 @@ def run_ablation(
     for place, (variant, seed) in enumerate(runs, 1):
         sizes = {"steps": steps, "patch": patch, "batch": batch}
         config = change(run_config(variant, seed, data=data, val=val, out=out, **sizes))
-        if (place - number) % count or _score(config) is not None:
+        if (place - number) % count or _last_score(config.out / "log.csv", config.iterations) is not None:
             continue
         if on_run:
             on_run(config.out.name, place, len(runs))
@@ -196,10 +196,6 @@ def _rows(found: list[Variant], seeds: int, out: Path, steps: int) -> Iterator[R
         done = tuple(score for score in scores if score is not None)
         if len(done) == seeds:
             yield Row(table=variant.table, title=variant.title, parameters=variant.parameters, psnr=done)
-
-
-def _score(config: TrainConfig) -> float | None:
-    return _last_score(config.out / "log.csv", config.iterations)
 
 
 def _last_score(path: Path, steps: int) -> float | None:

@@ -12,6 +12,7 @@ from pellucid.degrade.base import chance, seed, uniform
 from pellucid.degrade.camera import to_linear, to_srgb
 from pellucid.degrade.fields import Window, sample_window, scene_axes, smooth_noise
 from pellucid.degrade.haze.guided import guided, reduced
+from pellucid.degrade.haze.scattering import colours, numbers
 
 _GUIDE_SIDE = 64
 _REGION_SIDE = 96  # pixels of the copy in which a picture is taken apart
@@ -155,8 +156,8 @@ class Haze:
         """The share t of light that arrives, (B, 1, H, W) float32 in (0, 1], for pictures (B, C, H, W)."""
         y, x = scene_axes([p.window for p in params], image)
         thickness = smooth_noise([p.seed + 1 for p in params], y, x, cells=2, octaves=3)[:, None]
-        density = (_numbers([p.patchiness for p in params], image) * thickness).exp()
-        optical_depth = _numbers([p.optical_depth for p in params], image)
+        density = (numbers([p.patchiness for p in params], image) * thickness).exp()
+        optical_depth = numbers([p.optical_depth for p in params], image)
         return (-optical_depth * density * self.depth(image, params)).exp()
 
     def depth(self, image: Tensor, params: Sequence[HazeParams]) -> Tensor:
@@ -181,12 +182,7 @@ class Haze:
         """Colour of the haze, (B, C, H, W) float32 in [0, 1], for pictures (B, C, H, W)."""
         y, x = scene_axes([p.window for p in params], image)
         aside = (4 * smooth_noise([p.seed for p in params], y, x, cells=1)).sigmoid()[:, None]
-        here, there = (
-            torch.tensor(colours, device=image.device)[:, :, None, None]
-            for colours in ([p.airlight for p in params], [p.airlight_aside for p in params])
-        )
-        if image.shape[1] == 1:
-            here, there = here.mean(1, keepdim=True), there.mean(1, keepdim=True)
+        here, there = (colours(c, image) for c in ([p.airlight for p in params], [p.airlight_aside for p in params]))
         airlight = here + (there - here) * aside
         outdoors = (airlight * self._exposure(image, params)).clamp(max=1)
         in_a_room = [i for i, p in enumerate(params) if any(p.around)]
@@ -200,8 +196,8 @@ class Haze:
         """By how much the haze is brighter (B, 1, 1, 1) than its colours say."""
         values = image.float().amax(1).flatten(1)  # ``quantile`` takes no more than 16 million
         bright = values.kthvalue(max(round(_BRIGHT * values.shape[1]), 1)).values.clamp(min=0.2)[:, None, None, None]
-        glow = _numbers([p.glow for p in params], image)
-        return torch.where(glow > 0, glow * bright / _numbers([max(p.airlight) for p in params], image), 1.0)
+        glow = numbers([p.glow for p in params], image)
+        return torch.where(glow > 0, glow * bright / numbers([max(p.airlight) for p in params], image), 1.0)
 
     def _tint(self, rng: torch.Generator) -> float:
         return self.tint * (uniform(rng, 0, 1) - uniform(rng, 0, 1))
@@ -211,20 +207,16 @@ def _light_around(image: Tensor, params: Sequence[HazeParams]) -> Tensor:
     """What lights smoke in each place of a room, (B, C, H, W) in linear light, by the picture of that room."""
     height, width = image.shape[2:]
     emitted = to_linear(image.float()) ** _LAMPS
-    light = emitted.mean((2, 3), keepdim=True) ** (1 / _LAMPS) * _numbers([p.around[0] for p in params], image)
+    light = emitted.mean((2, 3), keepdim=True) ** (1 / _LAMPS) * numbers([p.around[0] for p in params], image)
     for scale, cells in enumerate(_AROUND, start=1):
         small = (math.ceil(height * cells / max(height, width)), math.ceil(width * cells / max(height, width)))
         cell = F.pad(F.adaptive_avg_pool2d(emitted, small), (1, 1, 1, 1), mode="replicate")
         cell = F.avg_pool2d(cell, 3, 1) ** (1 / _LAMPS)
-        share = _numbers([p.around[scale] for p in params], image)
+        share = numbers([p.around[scale] for p in params], image)
         light = light + share * F.interpolate(cell, (height, width), mode="bicubic").clamp(0, 1)
     grey = light.mean(1, keepdim=True)
-    light = grey + (light - grey) * _numbers([p.around_colour for p in params], image)
-    return (light * _numbers([p.around_gain for p in params], image)).clamp(max=1)
-
-
-def _numbers(values: Sequence[float], image: Tensor) -> Tensor:
-    return torch.tensor(values, device=image.device)[:, None, None, None]
+    light = grey + (light - grey) * numbers([p.around_colour for p in params], image)
+    return (light * numbers([p.around_gain for p in params], image)).clamp(max=1)
 
 
 def _colour(brightness: float, tint: float) -> tuple[float, float, float]:
@@ -241,10 +233,10 @@ def _regions(seeds: Sequence[int], image: Tensor) -> Tensor:
     height, width = image.shape[2:]
     scale = _REGION_SIDE / max(height, width)
     small = (max(1, round(height * scale)), max(1, round(width * scale)))
-    colours = F.avg_pool2d(F.interpolate(image.float(), small, mode="area"), 3, 1, 1, count_include_pad=False)
+    smooth = F.avg_pool2d(F.interpolate(image.float(), small, mode="area"), 3, 1, 1, count_include_pad=False)
     rows, columns = (_PLACE * torch.arange(n, device=image.device) / max(small) for n in small)
     places = torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(len(image), -1, -1, -1)
-    points = torch.cat([colours, places], 1).flatten(2)
+    points = torch.cat([smooth, places], 1).flatten(2)
     chosen, distances = [], []
     for one, picture in zip(seeds, points, strict=True):
         rng = torch.Generator().manual_seed(one)

@@ -140,13 +140,14 @@ void products(const Shape& s, const float* weights, const float* biases, T* valu
 }
 
 template <typename T>
-void products_of(const Shape& s, const T* qkv, const float* weights, const float* biases, T* values, Results results,
-                 int threads) {
+void products_of(const Shape& s, const void* qkv, const float* weights, const float* biases, void* values,
+                 Results results, int threads) {
     const int stride = 3 * s.dim();
-    products(s, weights, biases, values, results, threads, [=](const Rows& rows, float*, int image, int y, int left, int count) {
-        const T* from = qkv + size_t(image) * s.height * s.width * stride;
-        rows.fill(s.groups(), from, s.height, s.width, stride, y, left, count);
-    });
+    const auto make = [=](const Rows& rows, float*, int image, int y, int left, int count) {
+        const T* from = (const T*)qkv + size_t(image) * s.height * s.width * stride;
+        rows.fill(s.groups(), from, s.height, s.width, stride, y, left, count, [](Vec v) { return v; });
+    };
+    products(s, weights, biases, (T*)values, results, threads, make);
 }
 
 template <typename Layer, typename T>
@@ -173,10 +174,8 @@ extern "C" {
 void channel_attention_products(const int32_t* shape, int64_t half, const void* qkv, const float* weights,
                                 const float* biases, void* values, float* results, float* lengths, int64_t threads) {
     const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4]};
-    if (half)
-        products_of(s, (const BFloat16*)qkv, weights, biases, (BFloat16*)values, {results, lengths}, threads);
-    else
-        products_of(s, (const float*)qkv, weights, biases, (float*)values, {results, lengths}, threads);
+    const auto run = half ? products_of<BFloat16> : products_of<float>;
+    run(s, qkv, weights, biases, values, {results, lengths}, threads);
 }
 
 void channel_attention_project_products(const int32_t* shape, const float* norm, const float* norm_biases, float eps,
@@ -185,16 +184,10 @@ void channel_attention_project_products(const int32_t* shape, const float* norm,
                                         float* lengths, int64_t threads) {
     const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4]};
     const Norm before{norm, norm_biases, eps};
-    const auto run = [&](auto* image, auto* to) {
-        using T = std::remove_pointer_t<decltype(to)>;
-        with_linear(Numbers(numbers), [&](auto* layer) {
-            products_of_linear<std::remove_pointer_t<decltype(layer)>>(
-                s, before, image, linear, linear_biases, weights, biases, to, {results, lengths}, int(threads));
-        });
-    };
-    if (numbers == BFLOATS)
-        run((const BFloat16*)x, (BFloat16*)values);
-    else
-        run((const float*)x, (float*)values);
+    with_linear(Numbers(numbers), [&](auto* layer, auto* type) {
+        using T = std::remove_pointer_t<decltype(type)>;
+        products_of_linear<std::remove_pointer_t<decltype(layer)>>(s, before, (const T*)x, linear, linear_biases, weights,
+                                                                   biases, (T*)values, {results, lengths}, int(threads));
+    });
 }
 }

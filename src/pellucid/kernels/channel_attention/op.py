@@ -42,7 +42,7 @@ def attends(qkv: Tensor, heads: int) -> bool:
 
 
 def attend(qkv: Tensor, temperature: Tensor, weighting: Callable[[Tensor], Tensor], heads: int) -> Tensor:
-    """Values mixed by weights of the cosines between queries and keys; see ``triton.attend``."""
+    """As ``reference.attend``, channels-last, of qkv's type; logits are float32."""
     from pellucid.kernels.channel_attention import triton  # needs Triton
 
     return triton.attend(qkv, temperature, weighting, heads)

@@ -14,10 +14,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from pellucid.kernels.channel_attention.op import SHORTEST, WIDEST_ON_GPU
 from pellucid.kernels.shared.arithmetic import block, parts, product
 
-LENGTH_FLOOR = 1e-12  # as in torch.nn.functional.normalize
-WIDEST = 128  # channels of a head
 PIXELS = 64  # of a block: as many rows as Hopper's matrix products take
 SIZES = ["pixels", "each"]
 
@@ -139,17 +138,7 @@ def _products_backward(
 
 
 def attend(qkv: Tensor, temperature: Tensor, weighting: Callable[[Tensor], Tensor], heads: int) -> Tensor:
-    """Mix the values by weights of the cosines between queries and keys, whose lengths are taken along space.
-
-    Args:
-        qkv: (B, 3C, H, W), float32, bfloat16 or float16: queries, keys, values, with heads consecutive in each.
-        temperature: (heads, 1, 1).
-        weighting: from logits (B, heads, C/heads, C/heads), float32, to weights of the same shape.
-        heads: number of heads, of 128 channels at most.
-
-    Returns:
-        (B, C, H, W), channels-last, of qkv's type.
-    """
+    """As ``reference.attend``, channels-last, of qkv's type: float32, bfloat16 or float16; logits are float32."""
     channels = qkv.shape[1] // 3
     qk, v = qkv.split([2 * channels, channels], dim=1)
     return mix(weighting(cosines(qk, heads) * temperature), v)
@@ -163,7 +152,7 @@ def cosines(qk: Tensor, heads: int) -> Tensor:
         heads: number of heads.
     """
     products, squares = _Products.apply(qk, heads)  # pyright: ignore[reportGeneralTypeIssues]
-    lengths: Tensor = squares.clamp_min(LENGTH_FLOOR**2).sqrt()
+    lengths: Tensor = squares.clamp_min(SHORTEST**2).sqrt()
     q_lengths, k_lengths = lengths.unbind(2)
     return products / (q_lengths[..., :, None] * k_lengths[..., None, :])
 
@@ -238,7 +227,7 @@ def _mixed(weights: Tensor, v: Tensor, *, transposed: bool) -> Tensor:
 
 def trial(dtype: torch.dtype, device: torch.device) -> None:
     """Both directions once, with the widest head."""
-    qkv = torch.zeros(1, 2, 2, 3 * WIDEST, dtype=dtype, device=device).permute(0, 3, 1, 2).requires_grad_()
+    qkv = torch.zeros(1, 2, 2, 3 * WIDEST_ON_GPU, dtype=dtype, device=device).permute(0, 3, 1, 2).requires_grad_()
     attend(qkv, torch.ones(1, 1, 1, device=device), torch.relu, 1).sum().backward()
 
 
@@ -252,10 +241,10 @@ def _rows(x: Tensor) -> Tensor:
 
 def _grid(x: Tensor, heads: int, channels: int) -> tuple[tuple[int, int], dict[str, int]]:
     """One program for each block of pixels, image and head, and what the kernels are compiled for."""
-    if channels % heads or channels // heads > WIDEST:
-        raise ValueError(f"{channels} channels do not fit {heads} heads of up to {WIDEST}")
+    if channels % heads or channels // heads > WIDEST_ON_GPU:
+        raise ValueError(f"{channels} channels do not fit {heads} heads of up to {WIDEST_ON_GPU}")
     dim = channels // heads
-    width = block(dim, WIDEST)
+    width = block(dim, WIDEST_ON_GPU)
     short = x.dtype != torch.float32  # else products of three parts need more registers and shared memory
     constants = {
         "HEADS": heads,

@@ -77,7 +77,7 @@ int convolution_has_tiles() {
 void convolution_forward(const int32_t* shape, const void* x, const float* weights, const float* biases,
                          const void* added, void* out, int64_t threads) {
     const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6], shape[7], shape[8], shape[9]};
-    with_linear(SPLIT_FLOATS, [&](auto* layer) {
+    with_linear(SPLIT_FLOATS, [&](auto* layer, auto*) {
         convolve<std::remove_pointer_t<decltype(layer)>>(s, (const float*)x, weights, biases, (const float*)added,
                                                          (float*)out, int(threads));
     });

@@ -13,8 +13,7 @@ from pellucid.kernels.entry import Entry
 SOURCE = "convolution"
 NARROWEST = 48  # channels, of inputs or results: with fewer, most of a tile would be empty
 
-_TAKES = "shape:10 x:image weights:floats biases:floats? added:image? out:image"
-_forward = Entry(SOURCE, "forward", _TAKES, on="x")
+_forward = Entry(SOURCE, "forward", "shape:10 x:image weights:floats biases:floats? added:image? out:image", on="x")
 
 
 def applies(x: Tensor, weight: Tensor) -> bool:

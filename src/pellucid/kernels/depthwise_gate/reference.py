@@ -1,16 +1,25 @@
-"""Restormer's and ASTv2's gates by PyTorch's operators."""
+"""Gates by PyTorch's operators."""
+
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+Gate = Literal["feature-refinement", "gated-depthwise", "linear"]
+GATES: tuple[Gate, ...] = get_args(Gate)  # as ``Gate`` of depthwise.h
 
-def gate(expanded: Tensor, depthwise: nn.Conv2d) -> Tensor:
-    """(B, 2E, H, W) → (B, E, H, W), a and b being halves: of depthwise(expanded), if that takes all 2E channels.
 
-    gelu(a) · b then; else they are halves of ``expanded``, and it is depthwise(a) · b, without an activation.
+def gate(expanded: Tensor, depthwise: nn.Module, kind: Gate) -> Tensor:
+    """Convolve and multiply the halves a and b of an expansion: (B, 2E, H, W) → (B, E, H, W).
+
+    ``feature-refinement``: gelu(depthwise(gelu(a))) · gelu(b), AST §3.3. ``gated-depthwise``: gelu(a') · b', halves of
+    depthwise(expanded), Restormer §3.2. ``linear``: depthwise(a) · b, ASTv2.
     """
-    if depthwise.in_channels == expanded.shape[1]:
+    if kind == "feature-refinement":
+        expanded = F.gelu(expanded)
+    if kind == "gated-depthwise":
         gate, value = depthwise(expanded).chunk(2, dim=1)
-        return F.gelu(gate) * value
-    gate, value = expanded.chunk(2, dim=1)
-    return depthwise(gate) * value
+    else:
+        gate, value = expanded.chunk(2, dim=1)
+        gate = depthwise(gate)
+    return (gate if kind == "linear" else F.gelu(gate)) * value

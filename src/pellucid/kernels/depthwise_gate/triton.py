@@ -9,15 +9,11 @@ weights' gradients from them together. Programs add up those of their strip; the
 the same order.
 """
 
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from pellucid.kernels import dispatch
 from pellucid.kernels.shared.arithmetic import block, gelu, gelu_slope
 
 TAPS = 9
@@ -27,24 +23,13 @@ FORWARD_ROWS, BACKWARD_ROWS = 16, 32  # of a strip; two more are read
 SIZES = ["height", "width", "strips"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """What happens to the halves a and b of the expansion.
-
-    Attributes:
-        before: GELU on both, before all else.
-        after: GELU of a's convolution.
-        both: b is convolved as well.
-    """
-
-    before: bool
-    after: bool
-    both: bool
-
-
-FRFN = Gate(before=True, after=True, both=False)  # gelu(depthwise(gelu(a))) · gelu(b), AST §3.3
-GDFN = Gate(before=False, after=True, both=True)  # gelu(depthwise(a)) · depthwise(b), Restormer §3.2
-GROUPED_FRFN = Gate(before=False, after=False, both=False)  # depthwise(a) · b, ASTv2
+# of ``GATES``, in their order: GELU on both halves before all else; GELU after the first's convolution; the second is
+# convolved as well
+FLAGS = (
+    {"BEFORE": True, "AFTER": True, "BOTH": False},
+    {"BEFORE": False, "AFTER": True, "BOTH": True},
+    {"BEFORE": False, "AFTER": False, "BOTH": False},
+)
 
 
 @triton.jit
@@ -230,51 +215,15 @@ def _backward(
     tl.store(to + 9, tl.sum(bias_sum, 0), channel < CONVOLVED)
 
 
-def gate(expanded: Tensor, weight: Tensor, bias: Tensor | None, kind: Gate) -> Tensor:
-    """Convolve, gate and multiply the halves of an expansion, as ``kind`` says.
-
-    Args:
-        expanded: (B, 2E, H, W), float32, bfloat16 or float16; arithmetic is float32.
-        weight, bias: (E, 1, 3, 3) and (E,), of the depthwise convolution, or of 2E if both halves are convolved.
-        kind: FRFN, GDFN or GROUPED_FRFN.
-
-    Returns:
-        (B, E, H, W), channels-last, of the same type.
-    """
-    result: Tensor = _Gate.apply(expanded, weight, bias, kind)  # pyright: ignore[reportAssignmentType]
-    return result
-
-
-class _Gate(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, expanded: Tensor, weight: Tensor, bias: Tensor | None, kind: Gate) -> Tensor:
-        expanded, weight = dispatch.channels_last(expanded), weight.float().contiguous()
-        batch, channels, height, width = expanded.shape
-        if weight.shape != (channels if kind.both else channels // 2, 1, 3, 3):
-            raise ValueError(f"filters {tuple(weight.shape)} do not fit {kind} of {tuple(expanded.shape)}")
-        ctx.biased = bias is not None
-        bias = bias.float().contiguous() if bias is not None else weight.new_zeros(len(weight))
-        out = dispatch.channels_last(expanded.new_empty(batch, channels // 2, height, width))
-        forward(expanded, weight, bias, out, kind)
-        ctx.save_for_backward(expanded, weight, bias)
-        ctx.kind = kind
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        expanded, weight, bias = ctx.saved_tensors
-        grad = dispatch.channels_last(grads[0].to(expanded.dtype))
-        results = (torch.empty_like(expanded), torch.empty_like(weight), torch.empty_like(bias))
-        backward(expanded, weight, bias, grad, *results, ctx.kind)
-        return results[0], results[1], results[2] if ctx.biased else None, None
-
-
-def forward(expanded: Tensor, weight: Tensor, bias: Tensor, out: Tensor, kind: Gate) -> None:
-    """Fill ``out`` with the gate; all channels-last, weights in float32."""
-    _launch_forward(expanded, weight, bias, expanded, out, expanded, kind, backward=False)
+def forward(shape: tuple[int, ...], gate: int, expanded: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
+    grid, sizes, constants = _cut(shape, shape[3], FORWARD_ROWS)
+    images = expanded, weight, bias, expanded, out, expanded
+    _forward[grid](*images, *sizes, BACKWARD=False, **FLAGS[gate], **constants)
 
 
 def backward(
+    shape: tuple[int, ...],
+    gate: int,
     expanded: Tensor,
     weight: Tensor,
     bias: Tensor,
@@ -282,71 +231,39 @@ def backward(
     grad_expanded: Tensor,
     grad_weight: Tensor,
     grad_bias: Tensor,
-    kind: Gate,
 ) -> None:
-    """Fill the three gradients; all channels-last, those of weights in float32."""
-    batch, channels, height, width = expanded.shape
+    batch, height, width, hidden = shape
     convolved = len(weight)
-    mixed = dispatch.channels_last(expanded.new_empty(batch, convolved, height, width))
-    _launch_forward(expanded, weight, bias, grad, mixed, grad_expanded, kind, backward=True)
+    mixed = expanded.new_empty(batch, height, width, convolved).permute(0, 3, 1, 2)
+    grid, sizes, constants = _cut(shape, hidden, FORWARD_ROWS)
+    images = expanded, weight, bias, grad, mixed, grad_expanded
+    _forward[grid](*images, *sizes, BACKWARD=True, **FLAGS[gate], **constants)
 
-    strips, size = triton.cdiv(height, BACKWARD_ROWS), block(convolved, WIDEST)
-    sums = weight.new_empty(batch * strips * triton.cdiv(width, ACROSS), convolved, TAPS + 1)
-    _backward[(len(sums), triton.cdiv(convolved, size))](
-        expanded,
-        weight,
-        mixed,
-        grad_expanded,
-        sums,
-        height,
-        width,
-        strips,
-        HIDDEN=channels // 2,
-        CONVOLVED=convolved,
-        BEFORE=kind.before,
-        ROWS=BACKWARD_ROWS,
-        ACROSS=ACROSS,
-        WIDTH=size,
-        TAPS=TAPS,
-        num_warps=size * ACROSS // 128,
-    )
+    grid, sizes, constants = _cut(shape, convolved, BACKWARD_ROWS)
+    sums = weight.new_empty(grid[0], convolved, TAPS + 1)
+    flags = {"CONVOLVED": convolved, "BEFORE": FLAGS[gate]["BEFORE"]}
+    _backward[grid](expanded, weight, mixed, grad_expanded, sums, *sizes, **flags, **constants)
     total = sums.sum(0)
     grad_weight.copy_(total[:, :TAPS].reshape(grad_weight.shape))
     grad_bias.copy_(total[:, TAPS])
 
 
-def _launch_forward(
-    expanded: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    grad: Tensor,
-    out: Tensor,
-    grad_expanded: Tensor,
-    kind: Gate,
-    *,
-    backward: bool,
-) -> None:
-    batch, channels, height, width = expanded.shape
-    hidden = channels // 2
-    strips, size = triton.cdiv(height, FORWARD_ROWS), block(hidden, WIDEST)
-    _forward[(batch * strips * triton.cdiv(width, ACROSS), triton.cdiv(hidden, size))](
-        expanded,
-        weight,
-        bias,
-        grad,
-        out,
-        grad_expanded,
-        height,
-        width,
-        strips,
-        HIDDEN=hidden,
-        BEFORE=kind.before,
-        AFTER=kind.after,
-        BOTH=kind.both,
-        BACKWARD=backward,
-        ROWS=FORWARD_ROWS,
-        ACROSS=ACROSS,
-        WIDTH=size,
-        TAPS=TAPS,
-        num_warps=size * ACROSS // 128,
-    )
+def trial(dtype: torch.dtype, device: torch.device) -> None:
+    """Both directions once, of the first gate."""
+    expanded = torch.zeros(1, 4, 4, 128, dtype=dtype, device=device).permute(0, 3, 1, 2)
+    weight, bias = torch.zeros(64, 1, 3, 3, device=device), torch.zeros(64, device=device)
+    given = (1, 4, 4, 64), 0, expanded, weight, bias
+    out = torch.empty_like(expanded[:, :64], memory_format=torch.channels_last)
+    forward(*given, out)
+    backward(*given, out, *(torch.empty_like(x) for x in (expanded, weight, bias)))
+
+
+def _cut(
+    shape: tuple[int, ...], channels: int, rows: int
+) -> tuple[tuple[int, int], tuple[int, int, int], dict[str, int]]:
+    """Programs for so many channels, in strips of so many rows; the sizes they take; what they are compiled for."""
+    batch, height, width, hidden = shape
+    strips, size = triton.cdiv(height, rows), block(channels, WIDEST)
+    grid = (batch * strips * triton.cdiv(width, ACROSS), triton.cdiv(channels, size))
+    constants = {"HIDDEN": hidden, "ROWS": rows, "ACROSS": ACROSS, "WIDTH": size, "TAPS": TAPS}
+    return grid, (height, width, strips), constants | {"num_warps": size * ACROSS // 128}

@@ -1,5 +1,5 @@
 """Gated feed-forward networks with the normalisation before and the sum after."""
 
-from pellucid.kernels.gated_feedforward.op import SOURCE, Gate, add, applies
+from pellucid.kernels.gated_feedforward.op import SOURCE, add, applies
 
-__all__ = ["SOURCE", "Gate", "add", "applies"]
+__all__ = ["SOURCE", "add", "applies"]

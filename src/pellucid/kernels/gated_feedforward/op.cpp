@@ -11,8 +11,6 @@
 
 namespace {
 
-enum Gate { FEATURE_REFINEMENT, GATED_DEPTHWISE, LINEAR };
-
 struct Shape {
     int batch, height, width, dim, hidden;
     int refined, seen;  // how many of the first channels a 3x3 convolution makes before the expansion, from how many each
@@ -197,15 +195,9 @@ void gated_feedforward_add(const int32_t* shape, int64_t gate, const float* norm
     const Shape s{shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6]};
     const Weights w{{norm, norm_bias, eps}, refine, expand, expand_bias, depthwise, depthwise_bias, project,
                     project_bias};
-    const auto run = [&](auto* image, auto* result) {
-        using T = std::remove_pointer_t<decltype(result)>;
-        with_linear(Numbers(numbers), [&](auto* layer) {
-            add<std::remove_pointer_t<decltype(layer)>>(s, Gate(gate), image, w, result, int(threads));
-        });
-    };
-    if (numbers == BFLOATS)
-        run((const BFloat16*)x, (BFloat16*)out);
-    else
-        run((const float*)x, (float*)out);
+    with_linear(Numbers(numbers), [&](auto* layer, auto* type) {
+        using T = std::remove_pointer_t<decltype(type)>;
+        add<std::remove_pointer_t<decltype(layer)>>(s, Gate(gate), (const T*)x, w, (T*)out, int(threads));
+    });
 }
 }

@@ -1,18 +1,15 @@
 """A gated feed-forward network in one pass, for inference.
 
-Its specifications are x + feedforward(norm(x)) with ``FRFN``, ``GDFN`` and ``GroupedFRFN`` of ``blocks.feedforward``,
-whose gates are those of ``feature_gate.reference`` and ``depthwise_gate.reference``.
+Its specifications are x + feedforward(norm(x)) with ``FRFN``, ``GDFN`` and ``GroupedFRFN`` of ``blocks.feedforward``.
 """
-
-from typing import Literal
 
 from torch import Tensor, nn
 
 from pellucid.kernels import dispatch
+from pellucid.kernels.depthwise_gate.reference import GATES, Gate
 from pellucid.kernels.entry import Entry
 
 SOURCE = "gated_feedforward"
-GATES = ("feature-refinement", "gated-depthwise", "linear")
 WIDEST = 128  # channels: beyond, the weights no longer fit the cache beside the pixels, and oneDNN's layers are quicker
 NARROWEST = 32  # channels, for AMX: with fewer, most of a tile would be empty
 
@@ -25,8 +22,6 @@ _add = Entry(
     on="x",
     narrowest=NARROWEST,
 )
-
-Gate = Literal["feature-refinement", "gated-depthwise", "linear"]
 
 
 def applies(x: Tensor, expand: nn.Conv2d) -> bool:
@@ -47,15 +42,11 @@ def add(
     refine: Tensor | None = None,
     into: Tensor | None = None,
 ) -> Tensor:
-    """X + project(gated), where a and b are the halves of expand(norm(x)) and what is gated is their product.
-
-    ``feature-refinement``: gelu(depthwise(gelu(a))) · gelu(b). ``gated-depthwise``: gelu(a') · b', halves of
-    depthwise(expand(norm(x))). ``linear``: depthwise(a) · b.
+    """X + project(gated), where gated is what ``depthwise_gate.reference.gate`` makes of expand(norm(x)).
 
     Args:
         x: (B, C, H, W), float32 or bfloat16; all but the linear layers' products (``dispatch.numbers``) is done in
             float32.
-        norm: over channels.
         expand, project: 1×1 convolutions, C → 2E and E → C, with biases or without.
         depthwise: 3×3, of E channels; of 2E for ``gated-depthwise``.
         gate: which.

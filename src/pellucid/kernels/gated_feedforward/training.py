@@ -14,19 +14,21 @@ from torch.nn import functional as F
 from pellucid.kernels import dispatch
 from pellucid.kernels.convolution import products
 from pellucid.kernels.convolution.products import apply, gradients, image, matrix, pixels
-from pellucid.kernels.feature_gate import op as feature_gate
+from pellucid.kernels.depthwise_gate import op as depthwise_gate
 from pellucid.kernels.layer_norm import op as layer_norm
+
+GATE = "feature-refinement"
 
 
 def applies(x: Tensor, expand: nn.Conv2d) -> bool:
     """Whether ``add`` can do this: in training, where the kernels run."""
-    return products.applies(x, expand) and layer_norm.applies(x) and feature_gate.applies(x)
+    return products.applies(x, expand) and layer_norm.applies(x) and depthwise_gate.applies(x, expand.weight, GATE)
 
 
 def add(
     x: Tensor, norm: dispatch.Norm, expand: nn.Conv2d, depthwise: nn.Conv2d, project: nn.Conv2d, refine: Tensor
 ) -> Tensor:
-    """As ``gated_feedforward.add`` with the gate "feature-refinement", in float32, with gradients.
+    """As ``gated_feedforward.add`` with the gate ``GATE``, in float32, with gradients.
 
     All layers and the norm have biases; ``refine`` are filters (P, P, 3, 3), of the first P channels.
     """
@@ -41,12 +43,11 @@ class _Add(torch.autograd.Function):
         norm, norm_bias, expand, expand_bias, depthwise, depthwise_bias, project, project_bias = parameters
         x = dispatch.channels_last(x)
         seen = layer_norm.forward(x, norm, norm_bias, eps)
-        some = seen[:, : len(refine)].clone(
-            memory_format=torch.channels_last
-        )  # a view of one pixel would be overwritten
+        # a view of one pixel would be overwritten
+        some = seen[:, : len(refine)].clone(memory_format=torch.channels_last)
         seen[:, : len(refine)] = F.conv2d(some, refine, padding=1)
         expanded = image(apply(pixels(seen), matrix(expand), expand_bias), like=x)
-        gated = feature_gate.forward(expanded, depthwise, depthwise_bias)
+        gated = depthwise_gate.forward(expanded, depthwise, depthwise_bias, GATE)
         ctx.save_for_backward(x, some, seen, expanded, gated, norm, refine, expand, depthwise, depthwise_bias, project)
         ctx.eps = eps
         return image(apply(pixels(gated), matrix(project), project_bias, added=pixels(x)), like=x)
@@ -57,7 +58,7 @@ class _Add(torch.autograd.Function):
         grad = dispatch.channels_last(grads[0])
         of_project = gradients(pixels(grad), pixels(gated), project)
         of_gated = image(apply(pixels(grad), matrix(project).t()), like=x)
-        of_expanded, *of_depthwise = feature_gate.backward(expanded, depthwise, depthwise_bias, of_gated)
+        of_expanded, *of_depthwise = depthwise_gate.backward(expanded, depthwise, depthwise_bias, GATE, of_gated)
         of_expanded = pixels(of_expanded)
         of_expand = gradients(of_expanded, pixels(seen), expand)
         of_seen = image(apply(of_expanded, matrix(expand).t()), like=x)

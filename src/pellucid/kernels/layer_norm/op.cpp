@@ -7,21 +7,21 @@
 namespace {
 
 template <typename T>
-void forward(int64_t pixels, int channels, Norm norm, const T* x, T* out, int threads) {
+void forward(int64_t pixels, int channels, Norm norm, const void* x, void* out, int threads) {
     share(pixels, threads, [=](int, int64_t first, int64_t last) {
         Memory memory(padded(channels));
         float* row = memory.take(padded(channels));
         for (int64_t p = first; p < last; ++p) {
-            norm.apply(x + p * channels, channels, row);
-            for (int c = 0; c < channels; c += LANES) write(out + p * channels + c, load(row + c), channels - c);
+            norm.apply((const T*)x + p * channels, channels, row);
+            for (int c = 0; c < channels; c += LANES) write((T*)out + p * channels + c, load(row + c), channels - c);
         }
     });
 }
 
 // ``added`` may be none: what else x has part in gives it this gradient
 template <typename T>
-void backward(int64_t pixels, int channels, float eps, const T* x, const float* weight, const T* grad, const T* added,
-              T* grad_x, float* grad_weight, float* grad_bias, int threads) {
+void backward(int64_t pixels, int channels, float eps, const void* x, const float* weight, const void* grad,
+              const void* added, void* grad_x, float* grad_weight, float* grad_bias, int threads) {
     const int size = padded(channels);
     Memory shares(2 * size_t(size) * threads);
     float* sums = shares.take(2 * size_t(size) * threads);
@@ -30,11 +30,11 @@ void backward(int64_t pixels, int channels, float eps, const T* x, const float* 
         float *row = memory.take(size), *scaled = memory.take(size);
         float *weight_sums = sums + 2 * size_t(size) * thread, *bias_sums = weight_sums + size;
         for (int64_t p = first; p < last; ++p) {
-            const Moments m = moments(x + p * channels, channels, eps, row);
+            const Moments m = moments((const T*)x + p * channels, channels, eps, row);
             Vec plain{}, along{};
             for (int c = 0; c < channels; c += LANES) {
                 const int left = channels - c;
-                const Vec up = read(grad + p * channels + c, left), y = (load(row + c) - m.mean) * m.scale;
+                const Vec up = read((const T*)grad + p * channels + c, left), y = (load(row + c) - m.mean) * m.scale;
                 const Vec g = up * read(weight + c, left);  // zero where there is no channel
                 store(row + c, y);
                 store(scaled + c, g);
@@ -46,8 +46,8 @@ void backward(int64_t pixels, int channels, float eps, const T* x, const float* 
             const float mean_plain = total(plain) / channels, mean_along = total(along) / channels;
             for (int c = 0; c < channels; c += LANES) {
                 Vec g = (load(scaled + c) - mean_plain - load(row + c) * mean_along) * m.scale;
-                if (added) g += read(added + p * channels + c, channels - c);
-                write(grad_x + p * channels + c, g, channels - c);
+                if (added) g += read((const T*)added + p * channels + c, channels - c);
+                write((T*)grad_x + p * channels + c, g, channels - c);
             }
         }
     });
@@ -64,21 +64,14 @@ extern "C" {
 
 void layer_norm_forward(int64_t pixels, int64_t channels, float eps, int64_t half, const void* x, const float* weight,
                         const float* bias, void* out, int64_t threads) {
-    if (half)
-        forward(pixels, channels, {weight, bias, eps}, (const BFloat16*)x, (BFloat16*)out, threads);
-    else
-        forward(pixels, channels, {weight, bias, eps}, (const float*)x, (float*)out, threads);
+    (half ? forward<BFloat16> : forward<float>)(pixels, channels, {weight, bias, eps}, x, out, threads);
 }
 
 void layer_norm_add_backward(int64_t pixels, int64_t channels, float eps, int64_t half, const void* x,
                              const float* weight, const void* grad, const void* added, void* grad_x, float* grad_weight,
                              float* grad_bias, int64_t threads) {
-    if (half)
-        backward(pixels, channels, eps, (const BFloat16*)x, weight, (const BFloat16*)grad, (const BFloat16*)added,
-                 (BFloat16*)grad_x, grad_weight, grad_bias, threads);
-    else
-        backward(pixels, channels, eps, (const float*)x, weight, (const float*)grad, (const float*)added, (float*)grad_x,
-                 grad_weight, grad_bias, threads);
+    (half ? backward<BFloat16> : backward<float>)(pixels, channels, eps, x, weight, grad, added, grad_x, grad_weight,
+                                                  grad_bias, threads);
 }
 
 void layer_norm_backward(int64_t pixels, int64_t channels, float eps, int64_t half, const void* x, const float* weight,

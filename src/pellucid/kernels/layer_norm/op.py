@@ -23,16 +23,7 @@ _add_backward = Entry(SOURCE, "add_backward", f"{_READ} grad:image added:image {
 
 
 def normalise(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """(x - mean) / √(variance + eps) · weight + bias, over the channels of each pixel.
-
-    Args:
-        x: (B, C, H, W), float32 or bfloat16; arithmetic is float32.
-        weight, bias: (C,).
-        eps: keeps flat pixels finite.
-
-    Returns:
-        (B, C, H, W), channels-last, of x's type.
-    """
+    """As ``reference.normalise``, channels-last, of x's type, float32 or bfloat16; arithmetic is float32."""
     result: Tensor = _Normalise.apply(x, weight, bias, eps)  # pyright: ignore[reportAssignmentType]
     return result
 
@@ -43,20 +34,16 @@ def divides(x: Tensor, weight: Tensor) -> bool:
 
 
 def divide(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """X / √(variance + eps) · weight, over the channels of each pixel; as ``normalise``, but for inference alone."""
-    x, weight = dispatch.channels_last(x), weight.float().contiguous()
-    if weight.shape != (x.shape[1],):
-        raise ValueError(f"weight {tuple(weight.shape)} does not fit {tuple(x.shape)}")
-    out = torch.empty_like(x)
-    _forward(**_size(x), eps=eps, x=x, weight=weight, bias=None, out=out)
-    return out
+    """As ``reference.divide``, for inference alone, in the types of ``normalise``."""
+    return forward(dispatch.channels_last(x), weight, None, eps)
 
 
-def forward(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """What ``normalise`` gives, without gradients; x is channels-last."""
-    weight, bias = weight.float().contiguous(), bias.float().contiguous()
-    if weight.shape != (x.shape[1],) or bias.shape != weight.shape:
-        raise ValueError(f"weight {tuple(weight.shape)} and bias {tuple(bias.shape)} do not fit {tuple(x.shape)}")
+def forward(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float) -> Tensor:
+    """What ``normalise`` gives or, if there is no bias, ``divide``, without gradients; x is channels-last."""
+    weight, bias = weight.float().contiguous(), None if bias is None else bias.float().contiguous()
+    for name, values in (("weight", weight), ("bias", bias)):
+        if values is not None and values.shape != (x.shape[1],):
+            raise ValueError(f"{name} {tuple(values.shape)} does not fit {tuple(x.shape)}")
     out = torch.empty_like(x)
     _forward(**_size(x), eps=eps, x=x, weight=weight, bias=bias, out=out)
     return out

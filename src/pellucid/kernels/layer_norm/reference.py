@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 def normalise(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """(x - mean) / √(variance + eps) · weight + bias, over the channels of each pixel."""
+    """(x - mean) / √(variance + eps) · weight + bias, over the channels of each pixel; eps keeps flat ones finite."""
     x = x.permute(0, 2, 3, 1)  # (B, H, W, C): a view when channels-last
     return F.layer_norm(x, weight.shape, weight, bias, eps).permute(0, 3, 1, 2)
 

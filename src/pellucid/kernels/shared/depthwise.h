@@ -8,6 +8,9 @@
 constexpr int TAPS = 9;
 constexpr size_t CACHED = 160 * 1024;  // floats of rows that are needed again: what a core's own cache holds beside others
 
+// What follows a convolution of an expansion; as ``GATES`` of depthwise_gate/reference.py
+enum Gate { FEATURE_REFINEMENT, GATED_DEPTHWISE, LINEAR };
+
 // Weights (9, channels) and bias (channels) of a convolution, padded as the groups are
 struct Filter {
     int channels;  // padded
@@ -59,13 +62,14 @@ struct Rows {
     }
 
     // Read it from the pixels of an image that lie ``stride`` numbers apart
-    template <typename T>
-    void fill(const Groups& g, const T* image, int height, int width, int stride, int y, int left, int count) const {
+    template <typename T, typename Change>
+    void fill(const Groups& g, const T* image, int height, int width, int stride, int y, int left, int count,
+              Change change) const {
         fill(height, width, y, left, count, [&](int x, float* to) {
             const T* pixel = image + (size_t(y) * width + x) * stride;
             for (int group = 0; group < g.count; ++group)
                 for (int c = 0; c < g.size; c += LANES)
-                    store(to + group * g.padded_size() + c, read(pixel + group * g.size + c, g.size - c));
+                    store(to + group * g.padded_size() + c, change(read(pixel + group * g.size + c, g.size - c)));
         });
     }
 

@@ -230,12 +230,13 @@ class TileLinear {
 // What images are made of, and how linear layers may multiply it
 enum Numbers { FLOATS, BFLOATS, SPLIT_FLOATS };
 
-// Call work(kind of linear layer) with the best there is for images of such numbers
+// Call work(kind of linear layer, type of numbers) with the best layer there is for images of such numbers
 template <typename Work>
 void with_linear(Numbers numbers, Work work) {
 #ifdef PELLUCID_TILES
-    if (numbers == BFLOATS && has_tiles()) return work((TileLinear<false>*)nullptr);
-    if (numbers == SPLIT_FLOATS && has_tiles()) return work((TileLinear<true>*)nullptr);
+    if (numbers == BFLOATS && has_tiles()) return work((TileLinear<false>*)nullptr, (BFloat16*)nullptr);
+    if (numbers == SPLIT_FLOATS && has_tiles()) return work((TileLinear<true>*)nullptr, (float*)nullptr);
 #endif
-    work((Linear*)nullptr);
+    if (numbers == BFLOATS) return work((Linear*)nullptr, (BFloat16*)nullptr);
+    work((Linear*)nullptr, (float*)nullptr);
 }

@@ -336,16 +336,11 @@ void window_attention_add(const int32_t* shape, const float* mixture, int64_t sq
     const Mixture mix{mixture[0], mixture[1], bool(squared)};
     const Norm before{norm, norm_bias, eps};
     const float* const weights[] = {project_in, project_in_bias, project_out, project_out_bias};
-    const auto run = [&](auto* image, auto* result) {
-        using T = std::remove_pointer_t<decltype(result)>;
-        with_linear(Numbers(numbers), [&](auto* layer) {
-            add<std::remove_pointer_t<decltype(layer)>>(s, mix, before, image, weights, bias, result, int(threads));
-        });
-    };
-    if (numbers == BFLOATS)
-        run((const BFloat16*)x, (BFloat16*)out);
-    else
-        run((const float*)x, (float*)out);
+    with_linear(Numbers(numbers), [&](auto* layer, auto* type) {
+        using T = std::remove_pointer_t<decltype(type)>;
+        using Layer = std::remove_pointer_t<decltype(layer)>;
+        add<Layer>(s, mix, before, (const T*)x, weights, bias, (T*)out, int(threads));
+    });
 }
 
 void window_attention_forward(const int32_t* shape, const float* mixture, int64_t squared, int64_t half, const void* q,

@@ -72,7 +72,6 @@ def add(
     Args:
         x: (B, C, H, W), float32 or bfloat16, with heads of multiples of 16 channels; all but
             the linear layers' products (``dispatch.numbers``) is done in float32.
-        norm: over channels.
         query, key_value, project: 1×1 convolutions, C → C, C → 2C, C → C.
         bias, mixture, windows, squared: as for ``attend``.
         into: what to write the result to, which may be x: no two windows read the same pixel.
@@ -93,19 +92,11 @@ def add(
     out = dispatch.result_for(x, into)
     shape = (batch, height, width, windows.heads, head_dim, windows.window, windows.shift)
     project_out, project_out_bias = dispatch.weights_of(project)
-    _add(
-        shape=shape,
-        mixture=mixture.float().contiguous(),
-        squared=squared,
-        **dispatch.weights_of_norm(norm),
-        x=x,
-        project_in=weights,
-        project_in_bias=biases,
-        bias=bias.float().contiguous(),
-        project_out=project_out,
-        project_out_bias=project_out_bias,
-        out=out,
-    )
+    layers: dict[str, Tensor | None] = {"project_in": weights, "project_in_bias": biases}
+    layers |= {"project_out": project_out, "project_out_bias": project_out_bias}
+    bias, mixture = bias.float().contiguous(), mixture.float().contiguous()
+    norms = dispatch.weights_of_norm(norm)
+    _add(shape=shape, mixture=mixture, squared=squared, **norms, x=x, **layers, bias=bias, out=out)
     return out
 
 
@@ -124,7 +115,6 @@ def attend(q: Tensor, kv: Tensor, bias: Tensor, mixture: Tensor, windows: Window
         kv: (B, 2C, H, W), of the same type, keys before values.
         bias: (heads, N, N), N = window².
         mixture: d and s, (2,).
-        windows: how q and kv are cut.
         squared: whether p is 2, not 1.
 
     Returns:

@@ -17,11 +17,10 @@ def attend(
     """Mix the values of each window by weighting(q·kᵀ/√(C/heads) + bias + mask).
 
     Args:
-        q: (B, C, H, W), heads consecutive in C; whole windows cover it, already shifted.
+        q: (B, C, H, W), heads consecutive in C; whole windows, of this side, cover it, already shifted.
         kv: (B, 2C, H, W), keys before values.
         bias: (heads, N, N), N = window².
         weighting: from logits (B, windows, heads, N, N) to weights.
-        window: side of a window.
         masked: what is added to the logits of all windows, (windows, N, N), or of some: which, and what.
 
     Returns:

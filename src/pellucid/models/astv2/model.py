@@ -17,7 +17,7 @@ from pellucid.blocks.norm import BiasFreeLayerNorm, LayerNorm
 from pellucid.blocks.resample import pad_to_multiple, shuffle_downsample, shuffle_upsample
 from pellucid.blocks.transformer import Stage, TransformerBlock, hand_over
 from pellucid.blocks.weighting import Modulated
-from pellucid.models.family import require
+from pellucid.models.family import check_levels, require
 
 LEVELS = 3  # resolutions; widths are C, 2C, 4C
 
@@ -47,20 +47,9 @@ class ASTv2Config:
     bias_free_norm: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("num_blocks", "num_heads"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         require(self.channels >= 1, f"channels must be at least 1, not {self.channels}")
         require(self.dim >= 24 and self.dim % 24 == 0, f"dim must be a multiple of 24, not {self.dim}")
-        require(
-            len(self.num_blocks) == LEVELS and min(self.num_blocks) >= 1,
-            f"num_blocks must be 3 counts ≥ 1: {self.num_blocks}",
-        )
-        require(self.num_refinement_blocks >= 1, "num_refinement_blocks must be at least 1")
-        require(len(self.num_heads) == LEVELS, f"num_heads must list 3 levels: {self.num_heads}")
-        require(self.ffn_expansion * self.dim >= 1, f"ffn_expansion is too small: {self.ffn_expansion}")
-        for level, heads in enumerate(self.num_heads):
-            width = self.dim * 2**level
-            require(heads >= 1 and width % heads == 0, f"{heads} heads do not divide a width of {width}")
+        check_levels(self, LEVELS)
 
     @property
     def in_channels(self) -> int:

@@ -17,7 +17,7 @@ from pellucid.blocks.norm import BiasFreeLayerNorm, LayerNorm
 from pellucid.blocks.resample import pad_to_multiple, shuffle_downsample, shuffle_upsample
 from pellucid.blocks.transformer import Stage, TransformerBlock, hand_over
 from pellucid.blocks.weighting import Softmax
-from pellucid.models.family import require
+from pellucid.models.family import check_levels, require
 
 LEVELS = 3  # down-samplings; widths are C, 2C, 4C, and 8C in the latent
 
@@ -50,20 +50,9 @@ class RestormerConfig:
     dual_pixel: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("num_blocks", "num_heads"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         require(min(self.in_channels, self.out_channels) >= 1, "in_channels and out_channels must be at least 1")
         require(self.dim >= 2 and self.dim % 2 == 0, f"dim must be even, not {self.dim}")
-        require(
-            len(self.num_blocks) == 4 and min(self.num_blocks) >= 1,
-            f"num_blocks must be 4 counts ≥ 1: {self.num_blocks}",
-        )
-        require(self.num_refinement_blocks >= 1, "num_refinement_blocks must be at least 1")
-        require(len(self.num_heads) == 4, f"num_heads must list 4 levels: {self.num_heads}")
-        require(self.ffn_expansion * self.dim >= 1, f"ffn_expansion is too small: {self.ffn_expansion}")
-        for level, heads in enumerate(self.num_heads):
-            width = self.dim * 2**level
-            require(heads >= 1 and width % heads == 0, f"{heads} heads do not divide a width of {width}")
+        check_levels(self, LEVELS + 1)
         require(
             self.dual_pixel or self.in_channels == self.out_channels,
             "in_channels and out_channels differ: only dual_pixel networks do not add the input at the end",
