@@ -1,3 +1,5 @@
+"""More than 300 lines: all of it uses one service, which takes long to start."""
+
 import base64
 import io
 import re
@@ -290,7 +292,7 @@ def test_what_is_no_picture_gives_one_sentence(browser, address):
         choose(page, *((f"notes {number}.txt", b"no picture, but a line of text\n") for number in range(1, 9)))
         page.locator(".card[data-state=failed]").nth(7).wait_for()
         assert min(box["height"] for card in page.locator(".card").all() if (box := card.bounding_box())) > 50
-        page.get_by_role("button", name="notes 8.txt The picture").click()
+        page.get_by_role("button", name="notes 8.txt The file").click()
         card = page.locator(".card:has([aria-current])")
         sentence = card.locator(".state").inner_text()
         assert re.fullmatch(r"[^.\n]+\.", sentence), sentence

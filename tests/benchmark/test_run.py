@@ -98,7 +98,8 @@ def test_another_picture_or_setting_is_computed(trial: Trial, clean: list[NDArra
         trial = replace(trial, subject=replace(subject, self_ensemble=True))
         passes = 3 * 8
     elif change == "precision":
-        trial = replace(trial, subject=replace(subject, restorer=Restorer(subject.restorer.network, precision="bf16")))
+        other = Restorer(subject.restorer.network, subject.restorer.options, precision="bf16")
+        trial = replace(trial, subject=replace(subject, restorer=other))
     else:
         trial = replace(trial, protocol="matlab-y")
     list(trial.scores())

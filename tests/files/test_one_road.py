@@ -1,3 +1,5 @@
+"""More than 300 lines: what one road promises, of every kind of file."""
+
 import os
 import shutil
 import time

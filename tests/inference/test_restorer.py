@@ -1,3 +1,5 @@
+"""More than 300 lines: what one class promises."""
+
 import tracemalloc
 
 import numpy as np

@@ -1,4 +1,5 @@
 // Attention inside windows, forward and backward, that never leaves the cache: one window and head at a time,
+// More than 300 lines: three passes share the reading of windows.
 // its queries, keys, values and scores in a few dozen kilobytes, whatever the size of the image.
 //
 // op.py says what is computed and checks what it passes; this file only computes.

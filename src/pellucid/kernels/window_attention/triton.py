@@ -1,3 +1,5 @@
+"""More than 300 lines: forward and backward pass share the reading of windows."""
+
 # pyright: basic, reportCallIssue=false, reportArgumentType=false, reportIndexIssue=false
 """Attention inside windows in Triton: one program holds a block of a window's queries, and its scores, in registers.
 
