@@ -1,7 +1,7 @@
 // Attention inside windows, forward and backward, that never leaves the cache: one window and head at a time,
-// More than 300 lines: three passes share the reading of windows.
 // its queries, keys, values and scores in a few dozen kilobytes, whatever the size of the image.
 //
+// More than 300 lines: three passes share the reading of windows.
 // op.py says what is computed and checks what it passes; this file only computes.
 
 #include <vector>

@@ -1,5 +1,3 @@
-"""More than 300 lines: forward and backward pass share the reading of windows."""
-
 # pyright: basic, reportCallIssue=false, reportArgumentType=false, reportIndexIssue=false
 """Attention inside windows in Triton: one program holds a block of a window's queries, and its scores, in registers.
 
@@ -7,6 +5,8 @@ Windows of up to 64 pixels are one block; larger ones go block by block of keys,
 The backward pass computes the scores again. A program there goes through many windows and adds up the gradient of
 their bias itself; the programs' sums are added afterwards, always in the same order, so results repeat bit for bit,
 which additions in global memory (atomics) would not, at 4096 a window and head.
+
+More than 300 lines: forward and backward pass share the reading of windows.
 """
 
 import torch
