@@ -117,7 +117,7 @@ def test_a_file_that_is_wrong_is_not_kept(tiny_ast, monkeypatch, cache):
 
 
 def test_what_cannot_be_believed_is_computed_again_by_pytorch(tiny_ast, noisy, monkeypatch):
-    monkeypatch.setattr(exported, "exported", lambda network, open_file: Path("none.onnx"))
+    monkeypatch.setattr(exported, "cached_onnx", lambda network, open_file: Path("none.onnx"))
     monkeypatch.setattr(exported, "open_onnx", lambda path: lambda images: images * np.nan)
     exported._open.cache_clear()
     restorer = Restorer(tiny_ast, tile=96, backend="onnx")
@@ -131,7 +131,7 @@ def test_memory_that_runs_out_ends_in_smaller_tiles(tiny_ast, noisy, monkeypatch
     def fail(images):
         raise MemoryError("bad allocation")
 
-    monkeypatch.setattr(exported, "exported", lambda network, open_file: Path("none.onnx"))
+    monkeypatch.setattr(exported, "cached_onnx", lambda network, open_file: Path("none.onnx"))
     monkeypatch.setattr(exported, "open_onnx", lambda path: fail)
     exported._open.cache_clear()
     restored = Restorer(tiny_ast, tile=96, backend="onnx").restore_array(noisy)
@@ -139,7 +139,7 @@ def test_memory_that_runs_out_ends_in_smaller_tiles(tiny_ast, noisy, monkeypatch
 
 
 def test_auto_is_torch_and_recipes_tell_backends_apart(tiny_ast, monkeypatch):
-    monkeypatch.setattr(exported, "exported", lambda network, open_file: Path("none.onnx"))
+    monkeypatch.setattr(exported, "cached_onnx", lambda network, open_file: Path("none.onnx"))
     monkeypatch.setattr(exported, "open_onnx", lambda path: lambda images: images)
     exported._open.cache_clear()
     recipes = {name: recipe_of(Restorer(tiny_ast, backend=name)) for name in ("auto", "torch", "onnx")}
@@ -216,7 +216,7 @@ def test_refused(tiny_ast, command, weights, tmp_path):
 @pytest.mark.parametrize(("backend", "library"), [("onnx", "onnxruntime"), ("openvino", "openvino")])
 def test_missing_libraries_are_named(tiny_ast, monkeypatch, backend, library):
     monkeypatch.setitem(sys.modules, library, None)
-    monkeypatch.setattr(exported, "exported", lambda network, open_file: Path("none.onnx"))
+    monkeypatch.setattr(exported, "cached_onnx", lambda network, open_file: Path("none.onnx"))
     exported._open.cache_clear()
     with pytest.raises(MissingExtraError, match=rf"pip install \"pellucid\[{backend}\]\""):
         Restorer(tiny_ast, backend=backend)

@@ -194,7 +194,7 @@ def test_a_killed_runs_later_rows_are_forgotten(config: TrainConfig) -> None:
 
 def test_an_existing_run_is_never_overwritten(config: TrainConfig) -> None:
     train(config)
-    with pytest.raises(ConfigError, match="--resume"):
+    with pytest.raises(ConfigError, match="resume=True"):
         train(config)
 
 
