@@ -32,7 +32,7 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-MEGAPIXELS = (0.1, 0.1, 0.1, 0.25, 0.25, 1.0, 2.0, 24.0)
+MEGAPIXELS = (0.1,) * 12 + (0.25,) * 8 + (1.0,) * 4 + (2.0,) * 2 + (24.0,)  # as often as they come
 BAD = ("bomb", "cut", "text", "slow", "dropped")
 
 
