@@ -173,11 +173,13 @@ def alone(sent: dict[float, bytes]) -> tuple[dict[float, bytes], dict[float, flo
 async def load(arguments: argparse.Namespace, sent: dict, expected: dict) -> tuple[Tally, float]:
     """Start a service, drive it, stop it."""
     command = [sys.executable, "-m", "pellucid", "serve", "--port", "0", "--queue", str(arguments.queue)]
-    service = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    said = tempfile.NamedTemporaryFile("r")  # noqa: SIM115 - a pipe that nobody empties would stop the service
+    started = time.monotonic()
+    with open(said.name, "w") as file:  # noqa: PTH123
+        service = subprocess.Popen(command, stderr=file)
     try:
-        assert service.stderr is not None
-        started = time.monotonic()
-        base = service.stderr.readline().strip()
+        while not (base := Path(said.name).read_text().strip()):
+            await asyncio.sleep(0.05)
         async with httpx2.AsyncClient(base_url=base) as http:
             answer = await http.post("/v1/restore?task=denoise", content=sent[1.0], timeout=120)
             assert answer.status_code == 200, answer.text
@@ -188,9 +190,10 @@ async def load(arguments: argparse.Namespace, sent: dict, expected: dict) -> tup
         tally.statuses["seconds"] = round(time.monotonic() - end + arguments.seconds)
     finally:
         service.send_signal(signal.SIGTERM)
-        said = service.communicate(timeout=600)[1]
-    if said.strip():
-        tally.wrong.append(f"the service said: {said.strip()[:500]}")
+        service.wait(600)
+    more = said.read().removeprefix(base).strip()
+    if more:
+        tally.wrong.append(f"the service said: {more[:500]}")
     return tally, first
 
 

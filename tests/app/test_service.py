@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 import os
@@ -247,7 +248,25 @@ def test_nothing_is_left_when_results_were_sent(client):
     until(lambda: set(service.root.iterdir()) <= kept, seconds=5)
 
 
+def test_who_leaves_while_sending_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said, coming = [], iter([{"type": "http.request", "body": picture()[:50], "more_body": True}])
+
+    async def receive():
+        return next(coming, {"type": "http.disconnect"})
+
+    async def send(message):
+        said.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/restore", "scheme": "http", "query_string": b""}
+    scope |= {"headers": [(b"host", b"127.0.0.1")], "client": None, "server": ("127.0.0.1", 7860), "root_path": ""}
+    asyncio.run(create_app()(scope, receive, send))
+    assert said[0]["status"] == 400
+    assert not list(tmp_path.iterdir())
+
+
 def test_prometheus_is_told(client):
+    client.post("/v1/restore", content=picture())
     text = client.get("/metrics").text
     for name in ('pellucid_jobs_total{state="done"}', "pellucid_megapixels_per_second", "pellucid_queued_megapixels"):
         assert name in text

@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response, Streami
 from fastapi.staticfiles import StaticFiles
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from pellucid import __version__
 from pellucid.app.gate import Gate
@@ -80,6 +81,10 @@ def _add_errors(app: FastAPI, service: Service) -> None:
     @app.exception_handler(HTTPException)
     async def other(_: Request, error: HTTPException) -> Response:
         return Problem(error.status_code, f"{error.detail}.").response()
+
+    @app.exception_handler(ClientDisconnect)
+    async def left(_: Request, __: ClientDisconnect) -> Response:
+        return Problem(400, "The client left before its picture was there.").response()  # which nobody reads
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> Response:
