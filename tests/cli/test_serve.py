@@ -30,6 +30,12 @@ def test_a_door_that_cannot_be_opened_is_said_in_one_line(arguments, says):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_an_address_that_is_none_is_wrong_usage():
+    done = pellucid("health", "photos.example")
+    assert done.returncode == 2
+    assert done.stderr == "pellucid: photos.example: an address begins with http:// or https://\n"
+
+
 def test_health_of_nothing_and_of_a_service_that_then_ends_on_a_signal():
     nothing = pellucid("health", "http://127.0.0.1:9")
     assert nothing.returncode == 1

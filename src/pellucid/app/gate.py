@@ -12,7 +12,7 @@ from pellucid.app.options import ServiceOptions
 from pellucid.app.problems import Problem
 
 SLOWEST = 32 * 1024  # bytes a second that a client must send, once its first seconds are over
-OPEN = ("/livez", "/readyz")  # for whoever watches over the service
+CLOSED = ("/v1", "/metrics")  # without the token; the page holds nothing, and health is for whoever watches
 HEADERS = {
     "Cache-Control": "no-cache",  # else a browser may keep some modules of the page over an update
     "Content-Security-Policy": (
@@ -74,10 +74,9 @@ class Gate:
         host = _host_of(headers.get("host", ""))
         if host not in self._hosts:
             raise Problem(421, "This service is not known by the name in the Host header.")
-        if origin is not None and origin not in self._options.allowed_origins:
-            ours = origin == f"{scope['scheme']}://{headers.get('host', '')}"
-            if not ours:
-                raise Problem(403, "Pages of other origins may not use this service.")
+        ours = f"{scope['scheme']}://{headers.get('host', '')}"
+        if origin is not None and origin != ours and origin not in self._options.allowed_origins:
+            raise Problem(403, "Pages of other origins may not use this service.")
         if scope["method"] == "OPTIONS":
             return
         length = headers.get("content-length")
@@ -85,8 +84,7 @@ class Gate:
             raise Problem(400, "Content-Length is no number.")
         if length is not None and int(length) > self._options.body_bytes:
             raise self._too_large()
-        needs_token = scope["path"].startswith(("/v1", "/metrics")) and scope["path"] not in OPEN
-        if self._options.token is not None and needs_token:
+        if self._options.token is not None and scope["path"].startswith(CLOSED):
             kind, _, token = headers.get("authorization", "").partition(" ")
             same = secrets.compare_digest(token.strip().encode(), self._options.token.encode())
             if kind.lower() != "bearer" or not same:

@@ -61,9 +61,9 @@ class Job:
         """Whether nothing more will happen to it."""
         return self.state in ("done", "failed", "cancelled")
 
-    def tell(self, kind: str, data: dict[str, Any] | None = None) -> None:
+    def tell(self, kind: str, data: dict[str, Any]) -> None:
         """Tell whoever follows it."""
-        self._events.append((kind, data or {}))
+        self._events.append((kind, data))
         self._news.set()
         self._news = asyncio.Event()
 
@@ -157,8 +157,8 @@ class Queue:
         waiting = sum(job.facts.megapixels for job in self._waiting)
         return waiting + sum(job.facts.megapixels * (1 - job.done / max(job.pixels, 1)) for job in self._running)
 
-    def check_room(self, megapixels: float = 0.0) -> None:
-        """Refuse what would have to wait for too long.
+    def check_room(self, megapixels: float) -> None:
+        """Refuse a picture that would have to wait for too long.
 
         Raises:
             Problem: 503 while the service ends, or 429 with the seconds until there is room.

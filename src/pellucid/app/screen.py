@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pellucid.app.orders import Strip
 from pellucid.imaging import Frame, to_depth
 
 WIDEST = 2048  # pixels of the longer side, of what is shown while it is made
@@ -18,13 +19,12 @@ QUALITY = 90
 class Screen:
     """Takes the rows of a picture, top to bottom, and gives small ones, as many at a time as are there."""
 
-    def __init__(self, frame: Frame, show: Callable[[int, int, int, int, bytes], None], longest: int = WIDEST) -> None:
+    def __init__(self, frame: Frame, show: Callable[[Strip], None], longest: int = WIDEST) -> None:
         """Make rows of a frame smaller.
 
         Args:
             frame: whose size, depth and profile they have.
-            show: is told the first row and the number of rows, the width and height of the whole small picture, and
-                these rows as JPEG.
+            show: is given the rows as they are there.
             longest: side of the small picture.
         """
         self._show = show
@@ -45,7 +45,8 @@ class Screen:
         if whole < 1:
             return
         small = rows[: whole * self._step : self._step, : self._width * self._step : self._step]
-        self._show(self._top, whole, self._width, self._height, as_jpeg(small, self._icc))
+        jpeg = as_jpeg(small, self._icc)
+        self._show(Strip(top=self._top, height=whole, width=self._width, whole=self._height, jpeg=jpeg))
         self._top += whole
 
 

@@ -32,7 +32,6 @@ from pellucid.app.orders import (
     Restored,
     Show,
     Shown,
-    Strip,
     Warm,
 )
 from pellucid.app.screen import Screen, as_jpeg
@@ -144,7 +143,6 @@ def _restore(order: Restoration, connection: Connection, seconds: float) -> Rest
             max_pixels=sys.maxsize,  # seen to at the door
             keep_date=False,
         )
-        screens: list[Screen] = []
         results = restore_files(
             [order.source],
             order.folder,
@@ -152,7 +150,7 @@ def _restore(order: Restoration, connection: Connection, seconds: float) -> Rest
             options=options,
             on_start=lambda _, read: connection.send(Begun(pixels=read.pixels)),
             on_tile=lambda pixels: _advance(connection, pixels),
-            on_rows=_on_rows(connection, screens) if order.shows else None,
+            on_rows=_on_rows(connection) if order.shows else None,
         )
         (result,) = results
     except (ConfigError, ModelError) as error:
@@ -169,21 +167,17 @@ def _advance(connection: Connection, pixels: int) -> None:
         raise Stopped("The restoration was stopped.")
 
 
-def _on_rows(connection: Connection, screens: list[Screen]) -> Callable[[Frame, int, NDArray[Any]], None]:
+def _on_rows(connection: Connection) -> Callable[[Frame, int, NDArray[Any]], None]:
     """Show the rows of the first frame."""
-
-    def show(top: int, height: int, width: int, whole: int, jpeg: bytes) -> None:
-        connection.send(Strip(top=top, height=height, width=width, whole=whole, jpeg=jpeg))
-
     shown: Frame | None = None
+    screen: Screen | None = None
 
     def add(frame: Frame, top: int, rows: NDArray[Any]) -> None:
-        nonlocal shown
-        if shown is None:
-            shown = frame
-            screens.append(Screen(frame, show))
+        nonlocal shown, screen
+        if screen is None:
+            shown, screen = frame, Screen(frame, connection.send)
         if frame is shown:
-            screens[0].add(top, rows)
+            screen.add(top, rows)
 
     return add
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pellucid.errors import MissingExtraError, PellucidError
+from pellucid.errors import ConfigError, MissingExtraError, PellucidError
 
 TOKEN = "PELLUCID_TOKEN"
 
@@ -57,15 +57,13 @@ def health(
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 5.0,
 ) -> None:
     """Ask a service whether it is ready. Exit code 1 if it is not."""
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
+    from urllib.request import urlopen
 
-    request = Request(f"{url.rstrip('/')}/readyz")
     if not url.startswith(("http://", "https://")):
-        raise typer.BadParameter("an address begins with http:// or https://")
+        raise ConfigError(f"{url}: an address begins with http:// or https://")
     try:
-        with urlopen(request, timeout=timeout):
+        with urlopen(f"{url.rstrip('/')}/readyz", timeout=timeout):
             typer.echo("ready")
-    except (HTTPError, URLError, OSError) as error:
+    except OSError as error:  # of the network, or an answer that is none
         typer.echo(f"pellucid: {url} is not ready: {error}", err=True)
         raise typer.Exit(1) from None
