@@ -6,11 +6,13 @@ import re
 import tokenize
 from operator import attrgetter
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
 import pellucid
-from pellucid.cli.options import FILES, RESTORING, in_flags
+from pellucid.app.options import ServiceOptions
+from pellucid.cli.options import FILES, RESTORING, SERVING, in_flags
 from pellucid.files import restore_files
 from pellucid.inference import Restorer
 
@@ -21,11 +23,15 @@ SOURCE = Path(pellucid.__file__).parent
 
 @pytest.mark.parametrize("table", [RESTORING, FILES], ids=lambda table: table.home)
 def test_every_field_has_a_row_and_every_row_its_default_there(table) -> None:
-    options = getattr(pellucid, table.home)()
+    options = resolve_name(table.home)()
     assert {row.field.partition(".")[0] for row in table.rows} == set(vars(options))
     for row in table.rows:
         assert row.sets or row.value(row.typed(attrgetter(row.field)(options))) == attrgetter(row.field)(options)
     assert table.build(table.typed()) == options
+
+
+def test_the_services_rows_have_their_defaults_there() -> None:
+    assert SERVING.build(SERVING.typed()) == ServiceOptions()
 
 
 def test_help_shows_the_defaults_of_the_library(command: Run) -> None:

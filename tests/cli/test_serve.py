@@ -16,7 +16,7 @@ def pellucid(*arguments):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--host", "0.0.0.0"], "set a token"),
+        (["--host", "0.0.0.0"], "set a --token, or --insecure"),
         (["--token", "short"], "8 characters"),
         (["--host", "192.0.2.1", "--insecure", "--port", "7"], "cannot listen on 192.0.2.1:7"),
         (["--max-megapixels", "0"], "above 0"),

@@ -47,14 +47,16 @@ class ServiceOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
-            raise ConfigError(f"port must be 0 to 65535, not {self.port}")
+            raise ConfigError(f"`port` must be 0 to 65535, not {self.port}")
         if self.token is not None and len(self.token) < 8:
-            raise ConfigError("token must have at least 8 characters")
+            raise ConfigError("`token` must have at least 8 characters")
         if not (self.is_local or self.token or self.insecure):
-            raise ConfigError(f"{self.host} can be reached by others: set a token, or insecure to let everybody in")
+            raise ConfigError(
+                f"{self.host} can be reached by others: set a `token`, or `insecure=True` to let everybody in"
+            )
         for name in ("workers", "megapixels", "queued_megapixels", "body_bytes", "seconds", "memory_bytes"):
             if getattr(self, name) <= 0:
-                raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")
+                raise ConfigError(f"`{name}` must be above 0, not {getattr(self, name)}")
 
     @property
     def is_local(self) -> bool:

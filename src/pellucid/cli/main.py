@@ -40,7 +40,7 @@ app.command("degrade", cls=degrade.DegradeCommand)(degrade.degrade)
 app.command("evaluate")(evaluate.evaluate)
 app.command("ablate")(ablate.ablate)
 app.command("export")(export.export)
-app.command("serve")(serve.serve)
+app.command("serve", cls=Verb)(serve.serve)
 app.command("health")(serve.health)
 
 

@@ -46,7 +46,7 @@ def _keeps_date(date: str) -> bool:
 
 KEPT = "Give pictures back as they are where nothing is found to mend; change them less where unsure."
 RESTORING = Table(
-    "RestoreOptions",
+    "pellucid:RestoreOptions",
     (
         Row("tile", str, "auto, off, or the side of tiles in pixels.", value=tile_of),
         Row("overlap", int, "Pixels by which neighbouring tiles overlap."),
@@ -63,7 +63,7 @@ FINE = "1 to 100, of JPEG, WebP, AVIF and HEIC. Default: fine enough to keep wha
 DATED = "Of the results: keep, as their input, or now."
 BELOW = "Colour below transparent parts where a format has none: a name, or '#rrggbb'."
 FILES = Table(
-    "FileOptions",
+    "pellucid:FileOptions",
     (
         Row("together", bool, "Decide once for all files whether to change them: they are a film's frames."),
         Row("suffix", str, "Added to names when there is no -o: photo_SUFFIX.jpg, folder_SUFFIX/."),
@@ -79,6 +79,35 @@ FILES = Table(
         Row("white", float, "The sample that means white, where the file does not say: 1023 for 10 bits in 16."),
         Row("no_data", float, "The sample that means that nothing is known there, such as -9999."),
         Row("keep_date", str, DATED, ("--date",), _keeps_date, lambda keeps: "keep" if keeps else "now"),
+    ),
+)
+
+
+def _bytes(gibibytes: float) -> int:
+    return round(gibibytes * 2**30)
+
+
+def _gibibytes(bytes: int) -> float:
+    return bytes / 2**30
+
+
+TOKEN = "What clients must bring: Authorization: Bearer TOKEN."
+CALLED = "A name by which others call it."
+FOREIGN = "A page that may use it, such as https://photos.example."
+SERVING = Table(
+    "pellucid.app.options:ServiceOptions",
+    (
+        Row("host", str, "Where to listen. Beyond this machine, a token is needed."),
+        Row("port", int, "0 takes any that is free."),
+        Row("token", str, TOKEN, environment="PELLUCID_TOKEN"),
+        Row("insecure", bool, "Let everybody in who reaches HOST.", ("--insecure",)),
+        Row("allowed_hosts", list[str], CALLED, ("--allow-host",), lambda names: tuple(names or ()), list),
+        Row("allowed_origins", list[str], FOREIGN, ("--allow-origin",), lambda names: tuple(names or ()), list),
+        Row("workers", int, "Processes that restore; each uses all cores."),
+        Row("megapixels", float, "Of the largest picture.", ("--max-megapixels",)),
+        Row("queued_megapixels", float, "Megapixels that may wait.", ("--queue",)),
+        Row("seconds", float, "Seconds for each picture.", ("--timeout",)),
+        Row("memory_bytes", float, "GiB that one worker may hold.", ("--memory",), _bytes, _gibibytes),
     ),
 )
 Restoring = Annotated["RestoreOptions", RESTORING]
@@ -113,7 +142,7 @@ OutputFile = Annotated[Path, typer.Option("--output", "-o", help="Where to write
 
 ELSEWHERE = ("crop", "image", "model", "out", "overwrite", "pristine", "resume")  # options of single verbs
 FLAGS = {
-    **{row.field.split(".")[-1]: row.flag for row in (*RESTORING.rows, *FILES.rows) if not row.sets},
+    **{row.field.split(".")[-1]: row.flag for row in (*RESTORING.rows, *FILES.rows, *SERVING.rows) if not row.sets},
     **{f"existing={row.sets!r}": row.flag for row in FILES.rows if row.sets},
     **{name: f"--{name}" for name in ELSEWHERE},
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from operator import attrgetter
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,7 @@ class Row:
         value: from what was typed to the field's value; raises ConfigError.
         typed: the way back, for the default.
         sets: what a flag without a value makes of the field; flags of one field exclude each other.
+        environment: a variable that says it where the command does not.
     """
 
     field: str
@@ -34,6 +36,7 @@ class Row:
     value: Callable[[Any], Any] = lambda typed: typed
     typed: Callable[[Any], Any] = lambda value: value
     sets: str | None = None
+    environment: str | None = None
 
     @property
     def flag(self) -> str:
@@ -48,12 +51,12 @@ class Row:
     @property
     def option(self) -> Any:
         """As Typer has it."""
-        return typer.Option(*(self.flags or (self.flag,)), help=self.help)
+        return typer.Option(*(self.flags or (self.flag,)), help=self.help, envvar=self.environment)
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows that make up an options object: its class by its name in ``pellucid``, and a verb's own defaults."""
+    """The rows that make up an options object: where its class is, and a verb's own defaults."""
 
     home: str
     rows: tuple[Row, ...]
@@ -68,9 +71,7 @@ class Table:
         return self.only(*(row.field for row in self.rows if row.field not in fields), **defaults)
 
     def _options(self) -> Any:
-        import pellucid
-
-        return getattr(pellucid, self.home)(**self.defaults)
+        return resolve_name(self.home)(**self.defaults)
 
     def typed(self) -> dict[str, Any]:
         """The defaults by parameter, as they would be typed."""
